@@ -1,0 +1,78 @@
+# make run    the service and its demo on http://127.0.0.1:8000/
+# make test   the check and every test
+# make check  lint, format, types;  make fix mends what it can of them
+# make bench  measures this machine;  make screenshots draws the README's pictures;  make clean
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
+APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+
+.PHONY: run test check fix bench screenshots clean
+
+run: $(VENV)/runs
+	@exec $(BIN)/python -m hitwall run
+
+test: check
+	$(call need,chromium,$(BROWSER),The tests drive a browser)
+	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
+	$(BIN)/python -m pytest
+
+check: $(VENV)/tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(VENV)/tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/tests
+	$(call need,wrk,command -v wrk,The benchmark makes its load with wrk)
+	$(BIN)/python -m tests.bench
+
+screenshots: $(VENV)/tests
+	$(call need,chromium,$(BROWSER),The screenshots are a browser's)
+	$(call need,libatomic1,$(DRIVER),The screenshots are made through Playwright)
+	$(BIN)/python -m tests.browser.screenshots
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome || command -v chrome
+DRIVER = $(BIN)/python -m playwright --version
+REDIS = $(BIN)/python -c 'from hitwall.redis_server import find_server; find_server()'
+VENV_PARTS = $(PYTHON) -c 'import ensurepip, venv'
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+POLICY = /usr/sbin/policy-rc.d
+
+$(VENV)/runs: requirements.txt
+	@$(NEW_ENOUGH) || { echo >&2 'Hitwall needs Python 3.11 or newer, which $(PYTHON) is not:' \
+	  'install it and name it, as in: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	$(call need,python3-venv,$(VENV_PARTS),Python has to make a virtual environment)
+	@echo 'Installing requirements.txt into $(VENV) ...'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) -r requirements.txt
+	$(call need,redis-server,$(REDIS),Hitwall keeps its hits in Redis 6.2 or newer)
+	@touch $@
+
+$(VENV)/tests: tests/requirements.txt $(VENV)/runs
+	@echo 'Installing tests/requirements.txt into $(VENV) ...'
+	@$(PIP) -r tests/requirements.txt
+	@touch $@
+
+# $(call need,Debian's package,command that succeeds where it is there,what for): installs what is
+# missing where we are root on Debian, starting no service of it; elsewhere says what to install.
+define need
+@{ $(2); } >/dev/null 2>&1 || { \
+  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+    echo >&2 "$(3): install $(1) (Debian: apt install $(1)) and run make again."; exit 1; fi; \
+  echo "Installing $(1) ..."; \
+  if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
+    printf '#!/bin/sh\nexit 101\n' >$(POLICY) && chmod +x $(POLICY); fi; \
+  said=$$($(APT) update 2>&1 && $(APT) install -y --no-install-recommends $(1) 2>&1) || { \
+    echo >&2 "$$said"; exit 1; }; \
+  { $(2); } >/dev/null; }
+endef

@@ -1,0 +1,5 @@
+"""`python -m hitwall` is the `hitwall` command."""
+
+from hitwall.cli import main
+
+main()

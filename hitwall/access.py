@@ -1,0 +1,40 @@
+"""Who may look: on loopback everybody, elsewhere whoever has the token."""
+
+import hmac
+from urllib.parse import urlencode
+
+from flask import Flask, Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+COOKIE = "hitwall_token"
+YEAR = 365 * 86_400  # seconds; a wall hangs for long
+GUARDED = ("/", "/live")  # and all under /api/; static files and doors hold no numbers
+DENIED = "This wall needs its token: open it once with ?token=… at the end of the address.\n"
+
+
+def guard(app: Flask, token: str) -> None:
+    """Ask for the token on wall, stream and API: a cookie, `Authorization: Bearer`, or `?token=`."""
+
+    @app.before_request
+    def check() -> AnyResponse | None:
+        if request.path not in GUARDED and not request.path.startswith("/api/"):
+            return None
+        if _same(request.args.get("token", ""), token):
+            return _remember(token)
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if _same(request.cookies.get(COOKIE, ""), token) or _same(bearer, token):
+            return None
+        return Response(DENIED, 401, mimetype="text/plain")
+
+
+def _remember(token: str) -> AnyResponse:
+    """The token moves from the address, which ends in histories and logs, into a cookie."""
+    rest = [(name, v) for name, v in request.args.items(multi=True) if name != "token"]
+    query = "?" + urlencode(rest) if rest else ""
+    response = redirect(request.path + query)
+    response.set_cookie(COOKIE, token, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
+    return response
+
+
+def _same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())

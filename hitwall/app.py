@@ -1,0 +1,89 @@
+"""create_app: doors, stream, API, wall and demo as one WSGI application."""
+
+from pathlib import Path
+
+from flask import Flask, Response, send_from_directory
+from redis import Redis, RedisError
+
+from hitwall.access import guard
+from summaries.api import api
+from summaries.buckets import Calendar
+from summaries.counters import Counters
+from summaries.hooks import in_calendar
+from summaries.hub import Hub
+from summaries.live import LiveBlueprint
+from tracker.beacon import Beacon
+from tracker.connection import connect
+from tracker.settings import Settings
+from tracker.sites import Sites
+
+HERE = Path(__file__).resolve().parent
+STATIC = HERE / "static" if (HERE / "static").is_dir() else HERE.parent / "static"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The web process's application, by the settings given or the environment's."""
+    settings = settings or Settings.read()
+    redis = connect(settings.running_redis())
+    app = Flask("hitwall", static_folder=str(STATIC), static_url_path="/static")
+    hub = make_hub(settings, redis)
+    sites = Sites(settings, redis)
+    app.register_blueprint(LiveBlueprint(hub, sites, settings.streams))
+    app.register_blueprint(api(sites))
+    app.extensions["hitwall"] = hub
+    add_pages(app)
+    add_health(app, redis)
+    if not settings.open_to_lookers:
+        guard(app, settings.token)
+    app.wsgi_app = Beacon(app.wsgi_app, settings, redis, STATIC / "a.js")  # type: ignore[method-assign, assignment]
+    return app
+
+
+def make_hub(settings: Settings, redis: Redis) -> Hub:
+    """The hub that keeps the frames of this process."""
+    calendar = Calendar.of(settings)
+    counters = Counters(redis, calendar, settings.max_labels)
+    return Hub(redis, counters, calendar, list(in_calendar(calendar)))
+
+
+def add_pages(app: Flask) -> None:
+    """The wall and the demo site, under a policy that runs nothing but our own files."""
+
+    @app.get("/")
+    def wall() -> Response:
+        return send_from_directory(STATIC, "wall.html")
+
+    @app.get("/demo/")
+    @app.get("/demo/<path:name>")
+    def demo(name: str = "index.html") -> Response:
+        return send_from_directory(STATIC / "demo", name)
+
+    @app.after_request
+    def secure(response: Response) -> Response:
+        response.headers.update(SECURITY)
+        return response
+
+
+def add_health(app: Flask, redis: Redis) -> None:
+    """`/healthz`: this process answers. `/readyz`: and Redis answers it."""
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        try:
+            redis.ping()
+        except RedisError as error:
+            return Response(f"Redis is out of reach: {error}\n", 503, mimetype="text/plain")
+        return Response("ok\n", mimetype="text/plain")

@@ -1,0 +1,120 @@
+"""The `hitwall` command. A command's work lives in the module it is about."""
+
+import logging
+import os
+import secrets
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import fields, replace
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from hitwall import __version__, demo, processes
+from hitwall.redis_server import NoRedis
+from summaries import counting
+from summaries.buckets import Calendar
+from summaries.explain import explain as explain_key
+from tracker.connection import connect
+from tracker.settings import BadSetting, Settings, variable
+
+EXPECTED = (BadSetting, NoRedis, demo.NoDoor)
+
+
+class Sentences(click.Group):
+    """Errors that we foresee are one sentence and exit status 1, not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Sentences)
+@click.version_option(__version__)
+def main() -> None:
+    """Live counters for your sites, and a wall that shows them."""
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+@main.command()
+def run() -> None:
+    """Everything: embedded Redis where REDIS_URL is unset, counter, web process."""
+    processes.run(with_token(Settings.read()), greet)
+
+
+@main.command()
+def serve() -> None:
+    """The web process: doors, stream, wall."""
+    settings = with_token(Settings.read())
+    environ = {"HITWALL_TOKEN": settings.token, "REDIS_URL": settings.running_redis()}
+    command = [sys.executable, "-m", "hitwall.web"]
+    os.execve(sys.executable, command, {**os.environ, **environ})
+
+
+@main.command()
+def count() -> None:
+    """The counting process; of several one counts and the others stand by."""
+    settings = Settings.read()
+    counting.run(settings, connect(settings.running_redis()), processes.stopping())
+
+
+@main.command("settings")
+def list_settings() -> None:
+    """Every setting: variable, default, what it is for."""
+    for row in fields(Settings):
+        meta = row.metadata
+        click.echo(f"{variable(row):24} {meta['default'][:24] or '(unset)':26} {meta['help']}")
+
+
+@main.command()
+@click.argument("key")
+def explain(key: str) -> None:
+    """What a Redis key is: which hook, which span, when it expires."""
+    try:
+        click.echo(explain_key(key, Calendar.of(Settings.read())))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command("demo")
+@click.argument("logs", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--rate", default=20.0, type=click.FloatRange(0.01, 5000), help="Hits a second.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many hits; else never.")
+@click.option("--site", default=demo.SITE, show_default=True, help="The site they count for.")
+@click.option("--to", default="", help="Address of the service; else HITWALL_HOST and _PORT.")
+def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str, to: str) -> None:
+    """Replay a web server's LOGS (a sample where none is named) as hits of now."""
+    base = to or processes.base_url(Settings.read())
+    source = demo.endlessly(lambda: list(demo.lines(logs or [demo.SAMPLE])))
+    answers: Counter[int] = Counter()
+    click.echo(f"{rate:g} hits a second to {base}/?site={site} — Ctrl-C ends it.")
+    with suppress(KeyboardInterrupt):
+        answers.update(demo.replay(islice(source, count), base, rate, site))
+    for status, hits in sorted(answers.items()):
+        click.echo(f"{hits} answered with {status}")
+
+
+def with_token(settings: Settings) -> Settings:
+    """Bound to anything but loopback, walls need a token: one is made where none is set."""
+    if settings.token or settings.open_to_lookers:
+        return settings
+    return replace(settings, token=secrets.token_urlsafe(24))
+
+
+def greet(settings: Settings) -> None:
+    """Where to look, what to paste, how to ask Redis."""
+    base = processes.base_url(settings)
+    key = f"?token={settings.token}" if settings.token else ""
+    port = settings.redis_url.rpartition(":")[2].partition("/")[0]
+    for what, text in {
+        "Wall": f"{base}/{key}",
+        "Demo site": f"{base}/demo/  (its wall: {base}/{key or '?'}{'&' if key else ''}site={demo.SITE})",
+        "Script tag": f'<script defer src="{base}/a.js"></script>',
+        "Counters": f"redis-cli -p {port} --scan --pattern 'hitwall:*'",
+        "Some traffic": f"hitwall demo --rate 20 --to {base}",
+    }.items():
+        click.echo(f"{what:13} {text}")

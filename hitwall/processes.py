@@ -1,0 +1,139 @@
+"""What `hitwall run` starts, watches and stops: the embedded Redis, the counter, the web process."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from threading import Event
+from types import FrameType
+from urllib.request import urlopen
+
+from hitwall.redis_server import RedisServer, dying_with_parent
+from tracker.settings import BadSetting, Settings
+
+log = logging.getLogger(__name__)
+
+WATCH = 0.2  # seconds between two looks at the processes
+REST = 1.0  # seconds before a process that ended by itself is started again
+STOP = 4.0  # seconds a process gets to stop by itself; all is over within 5
+
+
+class Child:
+    """One `hitwall` command in a process of its own, started again when it ends."""
+
+    def __init__(self, command: str, environ: dict[str, str]) -> None:
+        self.command = command
+        self._environ = environ
+        self._started = float("-inf")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> None:
+        """Start it where it does not run, though not more than once in REST seconds."""
+        if self._process is not None and self._process.poll() is not None:
+            log.error("%s ended with status %s", self.command, self._process.returncode)
+            self._process = None
+        if self._process is None and time.monotonic() - self._started >= REST:
+            self._started = time.monotonic()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "hitwall", self.command],
+                env=self._environ,
+                start_new_session=True,  # Ctrl-C is for us: we stop them in order
+                preexec_fn=dying_with_parent(),
+            )
+
+    def ask_to_stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+
+    def stop(self, deadline: float) -> None:
+        """Wait until it has ended, by force after the deadline (monotonic)."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def run(settings: Settings, greet: Callable[[Settings], None]) -> None:
+    """Everything on this machine until SIGTERM or Ctrl-C. `greet` is called once it answers.
+
+    Raises NoRedis or BadSetting where it cannot start.
+    """
+    stop = stopping()
+    check_free(settings)
+    with redis_for(settings) as (url, revive):
+        environ = {**os.environ, "REDIS_URL": url, "HITWALL_TOKEN": settings.token}
+        children = [Child("count", environ), Child("serve", environ)]
+        greeted = False
+        try:
+            while not stop.wait(WATCH if greeted else 0.05):
+                revive()
+                for child in children:
+                    child.keep()
+                if not greeted and answers(settings):
+                    greet(replace(settings, redis_url=url))
+                    greeted = True
+        finally:
+            deadline = time.monotonic() + STOP
+            for child in reversed(children):
+                child.ask_to_stop()
+            for child in children:
+                child.stop(deadline)
+
+
+@contextmanager
+def redis_for(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The URL of the Redis of the settings or of an embedded one, and what keeps it running."""
+    if settings.redis_url:
+        yield settings.redis_url, lambda: None
+        return
+    with RedisServer(settings.data, settings.embedded_port) as server:
+        yield server.url, server.start
+
+
+def stopping() -> Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = Event()
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, end)
+    return stop
+
+
+def check_free(settings: Settings) -> None:
+    """Raises BadSetting where the port is taken or the address is not this machine's."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        with closing(socket.create_server((settings.host, settings.port), family=family)):
+            pass
+    except OSError as error:
+        raise BadSetting(
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Set HITWALL_PORT to a free port and HITWALL_HOST to an address of this machine."
+        ) from None
+
+
+def base_url(settings: Settings) -> str:
+    """Where this machine reaches the web process."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    return f"http://{host}:{settings.port}"
+
+
+def answers(settings: Settings) -> bool:
+    """Whether the web process answers."""
+    try:
+        with urlopen(f"{base_url(settings)}/healthz", timeout=1) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False

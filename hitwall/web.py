@@ -1,0 +1,80 @@
+"""The web process: gunicorn with gevent's pywsgi, streams that end when it stops.
+
+Run as a module of its own: the workers replace sockets and locks by gevent's, and what was
+imported before (redis, above all) would keep the blocking ones.
+"""
+
+from typing import Any
+
+from gunicorn import util
+from gunicorn.app.base import BaseApplication
+from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler
+
+from tracker.answers import GIF, PIXEL, Headers
+from tracker.settings import Settings
+
+DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
+GRACE = 2  # seconds that requests under way get; with gunicorn's own pauses a stop takes below 5
+REASONS = {"414": "url too long: a request line holds at most 8 kB", "400": "malformed request"}
+
+
+class Handler(PyWSGIHandler):  # type: ignore[misc]
+    """What pywsgi refuses before the application sees it gets a reason as well."""
+
+    def handle_one_request(self) -> Any:
+        result = super().handle_one_request()
+        if isinstance(result, tuple):
+            code = result[0][:3]
+            return code, refusal(code)
+        return result
+
+    def log_request(self) -> None:
+        """Nothing: a line for each hit would cost more than storing it."""
+
+
+class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
+    """Ends its streams when it is told to stop; else each would keep it up for the whole grace."""
+
+    wsgi_handler = Handler
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self.wsgi.extensions["hitwall"].close()
+        super().handle_exit(sig, frame)
+
+
+class Web(BaseApplication):  # type: ignore[misc]
+    """gunicorn, configured by our settings; each worker makes its own application."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        chosen = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "workers": self._settings.workers,
+            "worker_class": Worker,
+            "worker_connections": self._settings.streams + DOORS,
+            "graceful_timeout": GRACE,
+            "keepalive": 75,
+            "loglevel": "warning",
+            "control_socket_disable": True,  # nothing of ours is steered through it
+        }
+        for name, value in chosen.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return util.import_app("hitwall.app:create_app()")
+
+
+def refusal(code: str) -> bytes:
+    """A whole answer for a request that was not understood."""
+    phrase = {"414": "URI Too Long"}.get(code, "Bad Request")
+    why = REASONS.get(code, REASONS["400"])
+    headers: Headers = [*PIXEL, ("X-Hitwall", why), ("Connection", "close")]
+    lines = [f"HTTP/1.1 {code} {phrase}", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join([*lines, "", ""]).encode() + GIF
+
+
+if __name__ == "__main__":
+    Web(Settings.read()).run()

@@ -1,0 +1,152 @@
+"""Counters: the hashes in Redis. Apply a batch exactly once, read them together with their cursor."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import msgpack
+from redis import Redis
+
+from summaries.buckets import Calendar
+from summaries.fold import Run, Sums
+from summaries.tally import SHOWN, Row, Tally, tally_of
+from tracker import keys
+from tracker.raw import START
+
+WIDEST = 12  # runs; a batch that spreads over more hours is announced without its numbers
+ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
+WHOLE = {"minute": 2000, "server": 10}  # labels announced; of other summaries only a top list's
+
+Wanted = Mapping[tuple[str, str], int | None]  # (summary, bucket) -> labels to keep, None for all
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The sums of the hits after the id `start` up to the id `end`, for summaries that stand at `start`."""
+
+    site: str
+    summaries: list[str]
+    start: str
+    end: str
+    sums: Sums
+    recent: str = "[]"  # JSON of the newest hits, for the walls
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a batch has changed, in totals; `quiet` where the numbers have to be read anew."""
+
+    summaries: list[str]
+    start: str
+    end: str
+    hits: int
+    recent: str
+    entries: list[tuple[str, str, int, bool, list[Row]]]  # summary, bucket, distinct, capped, rows
+    quiet: bool
+
+
+@dataclass
+class Snapshot:
+    """Cursors and tallies read at one moment."""
+
+    cursors: dict[str, str]
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+
+
+class Counters:
+    """The counters of all sites on one Redis."""
+
+    def __init__(self, redis: Redis, calendar: Calendar, max_labels: int) -> None:
+        self._redis = redis
+        self._calendar = calendar
+        self._most = max_labels
+        self._apply = redis.register_script(Path(__file__).with_name("apply.lua").read_text())
+
+    def apply(self, batch: Batch) -> bool:
+        """Count the batch and announce it; False where another counter has counted these hits."""
+        places = Places([keys.cursor(batch.site), keys.live(batch.site)])
+        items = [item for run in batch.sums.runs for item in self._items(batch.site, run, places)]
+        active = [
+            [places.of(keys.active(batch.site, minute)), _expiry(minute), sorted(visitors)]
+            for minute, visitors in batch.sums.active.items()
+        ]
+        quiet = int(len(batch.sums.runs) > WIDEST)
+        head = [batch.summaries, batch.start, batch.end, self._most]
+        tail = [items, active, batch.sums.hits, batch.recent, quiet]
+        packed = msgpack.packb(head + tail, use_bin_type=False)
+        return bool(self._apply(keys=places.keys, args=[packed]))
+
+    def _items(self, site: str, run: Run, places: "Places") -> Iterable[list[Any]]:
+        for name, tallies in run.sums.items():
+            if tallies:
+                flat = [part for label, sums in tallies.items() for part in (label, *sums)]
+                spots = [self._spot(site, name, bucket, places) for bucket in run.buckets]
+                yield [name, WHOLE.get(name, SHOWN), flat, spots]
+
+    def _spot(self, site: str, name: str, bucket: str, places: "Places") -> list[Any]:
+        hits = places.of(keys.counter(site, "hits", name, bucket))
+        size = places.of(keys.counter(site, "bytes", name, bucket))
+        return [bucket, hits, size, self._calendar.expires(bucket) or 0]
+
+    def cursors(self, site: str) -> dict[str, str]:
+        """Summary -> stream id that it has counted up to."""
+        return _cursors(cast(Any, self._redis.hgetall(keys.cursor(site))))
+
+    def read(self, site: str, wanted: Wanted) -> Snapshot:
+        """The wanted tallies and the cursors of the site, all of one moment."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hgetall(keys.cursor(site))
+        for name, bucket in wanted:
+            pipe.hgetall(keys.counter(site, "hits", name, bucket))
+            pipe.hgetall(keys.counter(site, "bytes", name, bucket))
+        cursors, *hashes = pipe.execute()
+        pairs = zip(hashes[::2], hashes[1::2], strict=True)
+        tallies = (tally_of(*pair, most) for pair, most in zip(pairs, wanted.values(), strict=True))
+        return Snapshot(_cursors(cursors), dict(zip(wanted, tallies, strict=True)))
+
+    def active(self, site: str, now: datetime, minutes: int = 5) -> int:
+        """Visitors seen in this minute and those before, `minutes` in all; near to 1 % exact."""
+        names = [keys.active(site, now - timedelta(minutes=n)) for n in range(minutes)]
+        return self._redis.pfcount(*names)
+
+
+class Places:
+    """The keys of a script call, each once, and where they stand in KEYS."""
+
+    def __init__(self, first: Iterable[str]) -> None:
+        self._places = {key: place for place, key in enumerate(first, 1)}
+
+    def of(self, key: str) -> int:
+        return self._places.setdefault(key, len(self._places) + 1)
+
+    @property
+    def keys(self) -> list[str]:
+        return list(self._places)
+
+
+def announcement(packed: bytes) -> Announcement:
+    """The message that apply.lua published."""
+    names, start, end, hits, recent, entries, quiet = msgpack.unpackb(packed, strict_map_key=False)
+    rows = [
+        (name, bucket, distinct, bool(capped), list(zip(*[iter(told)] * 3, strict=True)))
+        for name, bucket, distinct, capped, told in _list(entries)
+    ]
+    return Announcement(names, start, end, hits, recent, rows, bool(quiet))
+
+
+def _list(packed: Any) -> list[Any]:
+    """Lua has one kind of table: an empty list arrives as an empty map."""
+    return list(packed) if packed else []
+
+
+def _cursors(found: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): cursor.decode() for name, cursor in found.items()}
+
+
+def _expiry(minute: datetime) -> int:
+    return int((minute + ACTIVE).timestamp())
+
+
+__all__ = ["START", "Announcement", "Batch", "Counters", "Snapshot", "announcement"]

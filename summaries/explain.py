@@ -1,0 +1,67 @@
+"""What a key is, in words: which hook, which span, when it expires."""
+
+import inspect
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from summaries.buckets import Calendar
+from summaries.counters import ACTIVE
+from summaries.hooks import in_calendar
+from tracker import keys
+
+KINDS = {
+    "sites": "The sites that have been seen: a set. SMEMBERS lists them.",
+    "lease": "Which counting process is at work: others stand by. Expires 2 seconds after it ends.",
+    "raw": "Raw log of {site}: a stream, one entry a hit, field `hit`: JSON. "
+    "XREVRANGE … + - COUNT 10 shows the newest.",
+    "cursor": "Cursors of {site}: summary -> id in the raw log up to which it has counted.",
+    "live": "Channel on which every counted batch of {site} is announced (MessagePack).",
+    "seen": "Last batch that {detail} has appended to the raw log of {site}; so that none is "
+    "appended twice. Expires a day after the last.",
+    "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",
+    "refused": "Hits refused at the doors on {detail} UTC: reason -> hits. Expires after 40 days.",
+    "salt": "The salt of hashed visitors of {detail} UTC. Expires 2 days after it was made.",
+}
+
+
+def explain(text: str, calendar: Calendar) -> str:
+    """Sentences about a key, times in the calendar's zone. Raises ValueError for a foreign key."""
+    key = keys.parse(text)
+    if key is None:
+        raise ValueError(
+            f"{text} is no key of Hitwall. Ours begin with hitwall: and are listed in the README."
+        )
+    if key.kind == "counter":
+        return _counter(key, calendar)
+    said = KINDS[key.kind].format(site=key.site, detail=key.detail)
+    if key.kind == "active":
+        minute = datetime.strptime(key.detail, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
+        said += f" Expires {_time(minute + ACTIVE, calendar.zone)}."
+    return said
+
+
+def _counter(key: keys.Key, calendar: Calendar) -> str:
+    hook = in_calendar(calendar).get(key.summary)
+    doc = " ".join((inspect.getdoc(hook) or "").split()) if hook else "no hook of this name is installed"
+    start, end = calendar.span(key.bucket)
+    expires = calendar.expires(key.bucket)
+    until = "never" if expires is None else _time(datetime.fromtimestamp(expires, UTC), calendar.zone)
+    what = "Hits" if key.measure == "hits" else "Bytes transferred"
+    return "\n".join(
+        [
+            f"{what} of {key.site} by {key.summary}: a hash, label -> {key.measure}.",
+            f"Summary  {key.summary}: {doc}",
+            f"Span     {_time(start, calendar.zone)} up to {_time(end, calendar.zone)} "
+            f"({_length(end - start)}, zone {calendar.zone.key})",
+            f"Expires  {until}",
+        ]
+    )
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _length(span: timedelta) -> str:
+    hours = span // timedelta(hours=1)
+    return f"{hours} hours" if hours != 1 else "1 hour"

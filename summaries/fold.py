@@ -1,0 +1,86 @@
+"""Hits -> sums. Pure: no Redis, no clock."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from summaries.buckets import Calendar, Names
+from summaries.hooks import Hook
+from tracker.hit import Hit, cut
+
+MAX_LABEL = 512  # bytes
+
+Tallies = dict[str, list[int]]  # label -> [hits, bytes], labels in the order first seen
+
+
+@dataclass
+class Run:
+    """The sums of consecutive hits that fall in the same hour, and so in the same day and month.
+
+    Within a run the three buckets have equal sums. Runs are applied one after the other: whether
+    a label is among the first that fit under the cap does not depend on how hits were batched.
+    """
+
+    buckets: Names
+    sums: dict[str, Tallies]  # summary -> its tallies
+
+
+@dataclass
+class Sums:
+    """What a batch adds."""
+
+    hits: int = 0
+    runs: list[Run] = field(default_factory=list)
+    active: dict[datetime, set[str]] = field(default_factory=dict)  # minute -> visitors
+    errors: dict[str, Exception] = field(default_factory=dict)  # hook -> the last it raised
+    failures: Counter[str] = field(default_factory=Counter)  # hook -> hits it did not count
+
+
+def fold(hits: Iterable[Hit], hooks: Mapping[str, Hook], calendar: Calendar) -> Sums:
+    """The sums of these hits. A hook that raises loses its own count of that hit and no more."""
+    sums = Sums()
+    run: Run | None = None
+    for hit in hits:
+        buckets = calendar.names(hit.at)
+        if run is None or run.buckets != buckets:
+            run = Run(buckets, {name: {} for name in hooks})
+            sums.runs.append(run)
+        sums.hits += 1
+        for name, hook in hooks.items():
+            try:
+                _count(run.sums[name], hook(hit), hit.bytes)
+            except Exception as error:
+                sums.errors[name] = error
+                sums.failures[name] += 1
+        if hit.visitor:
+            minute = hit.at.astimezone(UTC).replace(second=0, microsecond=0)
+            sums.active.setdefault(minute, set()).add(hit.visitor)
+    return sums
+
+
+def _count(tallies: Tallies, labels: str | Iterable[str] | None, size: int) -> None:
+    if labels is None:
+        return
+    for label in _each(labels):
+        tally = tallies.get(label)
+        if tally is None:
+            tallies[label] = [1, size]
+        else:
+            tally[0] += 1
+            tally[1] += size
+
+
+def _each(labels: str | Iterable[str]) -> Sequence[str]:
+    """Whole labels first: a generator that raises half-way must not have counted half."""
+    if isinstance(labels, str):
+        label = _label(labels)
+        return (label,) if label else ()
+    return [label for label in dict.fromkeys(map(_label, labels)) if label]
+
+
+def _label(text: str) -> str:
+    """What fits in a field: valid UTF-8 of at most MAX_LABEL bytes."""
+    if text.isascii():
+        return text[:MAX_LABEL]
+    return cut(text.encode(errors="replace").decode(), MAX_LABEL)

@@ -1,0 +1,196 @@
+"""Hub: one Redis subscription per process keeps up the pictures that somebody is watching."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import gevent
+from redis import Redis, RedisError
+
+from summaries.buckets import Calendar
+from summaries.counters import Counters, announcement
+from summaries.feed import LOOK, Feed
+from summaries.frame import RATE_SPAN, Picture, Rate, wanted
+from summaries.recent import SHOWN, recent
+from tracker import keys
+from tracker.raw import START, RawLog, order
+
+log = logging.getLogger(__name__)
+
+TICK = 0.05  # seconds the hub waits for an announcement before it looks around
+LAGGING = 5.0  # seconds that hits may wait to be counted before the walls say so
+SEED = 500  # raw hits looked at to know the rate of a site that begins to be watched
+
+
+@dataclass
+class Watched:
+    """A site that somebody watches, and what the last look has found besides its counters."""
+
+    feeds: dict[str, Feed] = field(default_factory=dict)  # by kind of bucket
+    asked: bool = False  # subscribed to; `heard` once Redis has confirmed it
+    heard: bool = False
+    looked: float = float("-inf")
+    active: int = 0
+    lag: float = 0.0  # age of the oldest hit that is not counted, seconds
+
+
+class Hub:
+    """Feeds by site and kind of bucket. Bound: the walls open, times the sites that exist."""
+
+    def __init__(self, redis: Redis, counters: Counters, calendar: Calendar, names: Sequence[str]) -> None:
+        self._pubsub = redis.pubsub()  # type: ignore[no-untyped-call]
+        self._raw = RawLog(redis)
+        self._counters = counters
+        self._calendar = calendar
+        self._names = names
+        self._sites: dict[str, Watched] = {}
+        self._down: datetime | None = None  # since when Redis is out of reach
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self.viewers = 0
+        self.closed = False
+
+    @contextmanager
+    def watch(self, site: str, kind: str) -> Iterator[Feed]:
+        """The feed of a site, kept up as long as somebody is in here."""
+        feed = self._sites.setdefault(site, Watched()).feeds.setdefault(kind, Feed(site, kind))
+        feed.viewers += 1
+        self.viewers += 1
+        if self._greenlet is None or self._greenlet.dead:
+            self._greenlet = gevent.spawn(self._run)
+        try:
+            yield feed
+        finally:
+            feed.viewers -= 1
+            self.viewers -= 1
+
+    def close(self) -> None:
+        """End every stream: the process is about to stop."""
+        self.closed = True
+        for watched in self._sites.values():
+            for feed in watched.feeds.values():
+                feed.closed = True
+                feed.wake()
+
+    def _run(self) -> None:
+        pause = TICK
+        while self.viewers and not self.closed:
+            try:
+                self._prune()
+                self._listen()
+                self._refresh()
+                pause, self._down = TICK, None
+            except RedisError as error:
+                self._lost(error)
+                gevent.sleep(pause)
+                pause = min(1.0, pause * 2)
+            self._draw()
+        self._sites.clear()
+        self._pubsub.close()
+
+    def _prune(self) -> None:
+        """Subscribe to what somebody has begun to watch, leave what nobody watches any more."""
+        for name, watched in list(self._sites.items()):
+            watched.feeds = {kind: feed for kind, feed in watched.feeds.items() if feed.viewers}
+            if not watched.feeds:
+                del self._sites[name]
+                self._pubsub.unsubscribe(keys.live(name))
+            elif not watched.asked:
+                self._pubsub.subscribe(keys.live(name))
+                watched.asked = True
+
+    def _listen(self) -> None:
+        """Take in announcements, until there are none for a moment or a frame is due."""
+        dues = [feed.due() for w in self._sites.values() for feed in w.feeds.values() if feed.picture]
+        message = self._pubsub.get_message(timeout=max(0.0, min([TICK, *dues])))
+        while message:
+            watched = self._sites.get(keys.site_of(message["channel"].decode()))
+            if watched:
+                self._take(watched, message)
+            message = self._pubsub.get_message(timeout=0)
+
+    def _take(self, watched: Watched, message: dict[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            watched.heard = True
+            for feed in watched.feeds.values():
+                feed.stale = True  # it may begin again after a cut: what was told meanwhile is lost
+        elif message["type"] == "message":
+            news = announcement(message["data"])
+            for feed in watched.feeds.values():
+                feed.tell(news, time.time())
+
+    def _lost(self, error: RedisError) -> None:
+        if self._down is None:
+            self._down = datetime.now(UTC)
+            log.warning("walls stand still: %s", error)
+        for watched in self._sites.values():
+            watched.asked = watched.heard = False
+        self._pubsub.close()
+
+    def _refresh(self) -> None:
+        """Read what is stale or of a bucket that is over; look at what no announcement tells."""
+        now = datetime.now(UTC)
+        for name, watched in list(self._sites.items()):
+            if not watched.heard:
+                continue
+            for feed in list(watched.feeds.values()):
+                bucket = self._calendar.bucket(feed.kind, now)
+                if feed.stale or feed.picture is None or feed.picture.bucket != bucket:
+                    feed.show(self._read(feed, bucket, now))
+            if time.monotonic() - watched.looked >= LOOK:
+                watched.looked = time.monotonic()
+                self._look(name, watched, now)
+
+    def _read(self, feed: Feed, bucket: str, now: datetime) -> Picture:
+        tallies = wanted(self._calendar, bucket, self._names)
+        snapshot = self._counters.read(feed.site, tallies)
+        cursor = snapshot.cursors.get("server", START)
+        entries = self._raw.before(feed.site, cursor, SEED)
+        newest = [hit for _, hit in entries[SHOWN - 1 :: -1] if hit]
+        rate = feed.picture.rate if feed.picture else _rate([name for name, _ in entries], now)
+        return Picture(feed.site, bucket, self._calendar, snapshot, json.loads(recent(newest)), rate)
+
+    def _look(self, name: str, watched: Watched, now: datetime) -> None:
+        """Active visitors, the backlog, and whether an announcement has failed to come."""
+        watched.active = self._counters.active(name, now)
+        found = self._counters.cursors(name).get("server", START)
+        waiting = self._raw.after(name, found, 1)
+        arrived = order(waiting[0][0])[0] / 1000 if waiting else now.timestamp()
+        watched.lag = round(max(0.0, now.timestamp() - arrived), 3)
+        for feed in watched.feeds.values():
+            feed.check(found)
+
+    def _draw(self) -> None:
+        now = datetime.now(UTC)
+        for watched in list(self._sites.values()):
+            beside = {
+                "active": watched.active,
+                "lag": watched.lag,
+                "watching": sum(feed.viewers for feed in watched.feeds.values()),
+                "notes": self._notes(watched, now),
+            }
+            for feed in list(watched.feeds.values()):
+                feed.draw(now, beside)
+
+    def _notes(self, watched: Watched, now: datetime) -> list[dict[str, str]]:
+        """What keeps the numbers from being up to date, and since when, to the second."""
+        if self._down:
+            return [{"what": "redis", "since": self._down.isoformat(timespec="seconds")}]
+        if watched.lag > LAGGING:
+            since = datetime.fromtimestamp(int(now.timestamp() - watched.lag), UTC)
+            return [{"what": "behind", "since": since.isoformat()}]
+        return []
+
+
+def _rate(ids: Sequence[str], now: datetime) -> Rate:
+    """Hits per second as the ids of the newest hits, newest first, tell it."""
+    since = now.timestamp() - RATE_SPAN
+    times = [order(name)[0] / 1000 for name in reversed(ids)]
+    rate = Rate(start=times[0] if len(times) == SEED else since)
+    for at in times:
+        rate.add(at, 1)
+    return rate

@@ -1,0 +1,61 @@
+"""What every test may ask for: a Redis of its own, a browser, a free port."""
+
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+
+from hitwall.redis_server import RedisServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A test that was skipped has not passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The session's own Redis, empty at first; it writes no file after its start."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = int(server.getsockname()[1])
+    with RedisServer(tmp_path_factory.mktemp("redis"), port) as started:
+        with Redis.from_url(started.url) as client:
+            client.config_set("appendonly", "no")
+        yield started
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Where the session's Redis is, as REDIS_URL says it."""
+    return redis_server.url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of the session's Redis, emptied for this test; answers are bytes."""
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """A browser; each test opens pages of its own in it. Without one on the machine it fails."""
+    from tests.chromium import open_chromium  # it starts no test that needs no browser
+
+    with open_chromium() as browser:
+        yield browser

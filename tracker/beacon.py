@@ -1,0 +1,80 @@
+"""The pixel door and the script: plain WSGI in front of Flask, which alone costs more than the rest."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from redis import Redis, RedisError
+
+from tracker.answers import CROSS_ORIGIN, PREFLIGHT, StartResponse, accept, refuse
+from tracker.group_commit import GroupCommit, NotStored
+from tracker.hit import BadHit
+from tracker.pixel import PixelReader
+from tracker.raw import RawLog
+from tracker.refusals import Refusals
+from tracker.settings import Settings
+from tracker.sites import Sites
+from tracker.visitors import Visitors
+
+log = logging.getLogger(__name__)
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+SCRIPT_AGE = 3600  # seconds browsers keep the script; a mended one is everywhere within the hour
+
+
+class Beacon:
+    """WSGI middleware: answers `/a.gif` and `/a.js` itself and hands the rest on."""
+
+    def __init__(self, app: Wsgi, settings: Settings, redis: Redis, script: Path) -> None:
+        self._app = app
+        self._reader = PixelReader(settings, Visitors(settings.visitor, redis))
+        self._sites = Sites(settings, redis)
+        self._commit = GroupCommit(RawLog(redis))
+        self._refusals = Refusals(redis)
+        self._script = read_script(script, settings.visitor == "cookie")
+
+    def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/a.gif":
+            return self._pixel(environ, start)
+        if path == "/a.js":
+            return self._serve_script(start)
+        return self._app(environ, start)
+
+    def _pixel(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        try:
+            if method == "OPTIONS":
+                start("204 No Content", PREFLIGHT)
+                return []
+            if method not in ("GET", "POST"):
+                raise BadHit("bad method", "a hit comes by GET or POST", 405)
+            hit = self._reader.read(environ, datetime.now(UTC))
+            self._sites.admit(hit.site)
+            self._commit.append(hit)
+        except BadHit as bad:
+            self._refusals.count(bad.reason)
+            return refuse(start, method, bad.status, str(bad))
+        except (NotStored, RedisError) as lost:
+            self._refusals.count("not stored")
+            log.warning("a hit is not stored: %s", lost)
+            return refuse(start, method, 503, "not stored: the store is out of reach, try again")
+        return accept(start, method)
+
+    def _serve_script(self, start: StartResponse) -> Iterable[bytes]:
+        headers = [
+            ("Content-Type", "text/javascript; charset=utf-8"),
+            ("Content-Length", str(len(self._script))),
+            ("Cache-Control", f"public, max-age={SCRIPT_AGE}"),
+            *CROSS_ORIGIN,
+        ]
+        start("200 OK", headers)
+        return [self._script]
+
+
+def read_script(file: Path, cookie: bool) -> bytes:
+    """The tracker script, told whether it may set the visitor's cookie."""
+    return file.read_bytes().replace(b'"COOKIE"', b"1" if cookie else b"0")

@@ -1,0 +1,107 @@
+"""Hit, the one noun at the border: what a door lets in. No Redis, no Flask."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+MAX_URL = 4096  # characters; browsers and proxies agree on no more than 8 kB for a whole request line
+MAX_PARAMS = 50  # query parameters of a page that are kept; more are dropped
+SITE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
+URL = re.compile(r"(?P<scheme>https?)://(?:[^/?#@]*@)?(?P<host>[^/?#@]+)(?P<rest>[/?#].*)?", re.I | re.S)
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+class BadHit(ValueError):
+    """What came in is no hit. `reason` is one of few fixed words, the message tells a stranger why."""
+
+    def __init__(self, reason: str, advice: str, status: int = 400) -> None:
+        super().__init__(f"{reason}: {advice}")
+        self.reason = reason
+        self.status = status
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request for one page. Times are aware UTC; empty fields are not stored."""
+
+    at: datetime
+    site: str
+    path: str
+    source: str  # the door it came through: pixel, flask, log, api
+    query: str = ""
+    title: str = ""
+    referrer: str = ""  # the address of the page before, whole
+    remote: str = ""  # IP address, or the network it was cut to
+    visitor: str = ""
+    agent: str = ""  # User-Agent
+    language: str = ""  # Accept-Language
+    event: str = ""  # name of a custom event; empty for a page view
+    status: int = 0  # HTTP status, where the door knows it
+    bytes: int = 0  # transferred for the page
+    width: int = 0  # of the screen, CSS pixels
+    headers: dict[str, str] = {}
+    params: dict[str, str] = {}
+    method: str = ""
+    endpoint: str = ""
+    blueprint: str = ""
+    view_args: dict[str, Any] = {}
+    username: str = ""
+    seconds: float = 0.0  # the server took to answer
+    track_var: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a hit happened: the host without `www.`, the path with a hash route, the query."""
+
+    site: str
+    path: str
+    query: str
+
+
+def site_name(host: str) -> str:
+    """The name under which a host is counted: lower case, no `www.`, no final dot.
+
+    Raises BadHit where that is no host name; site names are the only outside text in a key.
+    """
+    site = host.lower().rstrip(".").removeprefix("www.")
+    if not SITE.fullmatch(site):
+        raise BadHit("bad site", "a site is a host name like example.com or localhost:8000")
+    return site
+
+
+def parse_page(url: str, site: str = "") -> Page:
+    """The page of an http(s) address, or of a bare path when the site is given.
+
+    Source: https://url.spec.whatwg.org/#url-parsing, as much of it as `location.href` can hold.
+    """
+    if len(url) > MAX_URL:
+        raise BadHit("url too long", f"at most {MAX_URL} characters", 414)
+    if CONTROL.search(url):
+        raise BadHit("control character", "url holds a byte that no address may hold")
+    found = URL.fullmatch(url)
+    if found:
+        scheme = found["scheme"].lower()
+        host = found["host"].lower().removesuffix(DEFAULT_PORT[scheme])
+        return _split(site_name(site or host), found["rest"] or "")
+    if site and url.startswith("/"):
+        return _split(site_name(site), url)
+    raise BadHit("not a web page", "url must start with http:// or https://")
+
+
+def _split(site: str, rest: str) -> Page:
+    """A fragment is part of the page only where it is a route: `#/settings` or `#!settings`."""
+    address, _, fragment = rest.partition("#")
+    path, _, query = address.partition("?")
+    route = f"#{fragment}" if fragment[:1] in ("/", "!") else ""
+    return Page(site, (path or "/") + route, query)
+
+
+def cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, ending at a character's boundary."""
+    if len(text) * 4 <= size or len(text.encode()) <= size:
+        return text
+    return text.encode()[:size].decode(errors="ignore")

@@ -1,0 +1,170 @@
+"""What a pixel request says: a WSGI environ becomes a Hit or a BadHit. Pure but for the visitor's salt."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from tracker import remote
+from tracker.hit import CONTROL, MAX_PARAMS, BadHit, Hit, cut, parse_page
+from tracker.settings import Settings
+from tracker.visitors import Visitors
+
+Environ = Mapping[str, Any]
+
+MAX_BODY = 16_384  # bytes of a POST; the script's own are below 9 kB
+MAX_HEADER = 8_192  # characters of one request header
+MAX_FIELDS = 50  # parameters of one request
+MAX_NUMBER = 2**40
+SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
+BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+NEVER_KEPT = {"HTTP_COOKIE", "HTTP_AUTHORIZATION"}
+
+
+class PixelReader:
+    """Turns requests for the pixel into hits, as the settings say."""
+
+    def __init__(self, settings: Settings, visitors: Visitors) -> None:
+        self._hops = settings.trusted_proxies
+        self._visitors = visitors
+        self._kept = {
+            "HTTP_" + name.upper().replace("-", "_"): name for name in settings.headers if name != "*"
+        }
+        self._keep_all = "*" in settings.headers
+
+    def read(self, environ: Environ, now: datetime) -> Hit:
+        """The hit of this request at that time. Raises BadHit."""
+        _check_headers(environ)
+        fields = parse_form(_sent(environ))
+        if not fields.get("url"):
+            raise BadHit("no url", "add url= and the address of the page, percent-encoded")
+        page = parse_page(fields["url"], fields.get("s", ""))
+        private = environ.get("HTTP_DNT") == "1" or environ.get("HTTP_SEC_GPC") == "1"
+        address = self._address(environ)
+        hit = Hit(
+            at=now,
+            site=page.site,
+            path=page.path,
+            source="pixel",
+            query=page.query,
+            title=cut(" ".join(fields.get("t", "").split()), SIZES["title"]),
+            referrer=cut(_plain(fields, "ref"), SIZES["referrer"]),
+            remote=remote.network(address) if private else address,
+            visitor="" if private else self._named(fields, environ),
+            agent=cut(_header(environ, "HTTP_USER_AGENT"), SIZES["agent"]),
+            language=cut(_header(environ, "HTTP_ACCEPT_LANGUAGE"), SIZES["language"]),
+            event=cut(_plain(fields, "e"), SIZES["event"]),
+            bytes=_number(fields, "b"),
+            width=_number(fields, "w"),
+            headers=self._headers(environ),
+            params=_params(page.query),
+        )
+        if self._visitors.mode == "hash" and not private:
+            return msgspec.structs.replace(hit, visitor=self._visitors.hashed(hit))
+        return hit
+
+    def _address(self, environ: Environ) -> str:
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
+        return remote.client(environ.get("REMOTE_ADDR", ""), forwarded, self._hops)
+
+    def _named(self, fields: Mapping[str, str], environ: Environ) -> str:
+        return self._visitors.named(fields.get("v", ""), environ.get("HTTP_COOKIE", ""))
+
+    def _headers(self, environ: Environ) -> dict[str, str]:
+        names = self._kept
+        if self._keep_all:
+            sent = (n for n in environ if n.startswith("HTTP_") and n not in NEVER_KEPT)
+            names = {name: name[5:].replace("_", "-").title() for name in sent}
+        return {
+            name: cut(_header(environ, key), SIZES["header"])
+            for key, name in names.items()
+            if key in environ and key not in NEVER_KEPT
+        }
+
+
+def parse_form(raw: bytes) -> dict[str, str]:
+    """`a=1&b=2` as text; of a repeated name the first counts. Raises BadHit.
+
+    Strict where the standard parser guesses: what is no valid escape or no UTF-8 is refused,
+    for no encoder writes it. Source: https://url.spec.whatwg.org/#urlencoded-parsing
+    """
+    if BROKEN_ESCAPE.search(raw):
+        raise BadHit("broken percent escape", "% must be followed by two hexadecimal digits")
+    pairs = raw.split(b"&", MAX_FIELDS)
+    if len(pairs) > MAX_FIELDS:
+        raise BadHit("too many parameters", f"at most {MAX_FIELDS}")
+    fields: dict[str, str] = {}
+    try:
+        for pair in pairs:
+            name, _, value = pair.partition(b"=")
+            fields.setdefault(name.decode(), _unescape(value))
+    except UnicodeDecodeError:
+        raise BadHit("not UTF-8", "parameters are UTF-8, percent-encoded") from None
+    return fields
+
+
+def _unescape(value: bytes) -> str:
+    text = unquote_to_bytes(value.replace(b"+", b" ")).decode()
+    if "\0" in text:
+        raise BadHit("control character", "a parameter holds a NUL byte")
+    return text
+
+
+def _sent(environ: Environ) -> bytes:
+    """The parameters: of the query and, when posted, of the body."""
+    query: bytes = environ.get("QUERY_STRING", "").encode("latin-1")
+    if environ["REQUEST_METHOD"] != "POST":
+        return query
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise BadHit("no length", "a posted hit needs a Content-Length", 411)
+    if not (length.isascii() and length.isdigit()):
+        raise BadHit("bad length", "Content-Length takes a whole number")
+    if int(length) > MAX_BODY:
+        raise BadHit("body too large", f"at most {MAX_BODY} bytes", 413)
+    body: bytes = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    return b"&".join(part for part in (query, body) if part)
+
+
+def _check_headers(environ: Environ) -> None:
+    for name, value in environ.items():
+        if name.startswith("HTTP_") and len(value) > MAX_HEADER:
+            raise BadHit("header too large", f"at most {MAX_HEADER} bytes a header", 431)
+
+
+def _header(environ: Environ, key: str) -> str:
+    """A header as text: WSGI hands bytes over as Latin-1, browsers mean UTF-8 where not ASCII."""
+    value: str = environ.get(key, "")
+    if not value.isascii():
+        value = value.encode("latin-1").decode("utf-8", "replace")
+    return CONTROL.sub(" ", value) if not value.isprintable() else value
+
+
+def _plain(fields: Mapping[str, str], name: str) -> str:
+    value = fields.get(name, "")
+    if CONTROL.search(value):
+        raise BadHit("control character", "no parameter but the title may hold one")
+    return value
+
+
+def _number(fields: Mapping[str, str], name: str) -> int:
+    value = fields.get(name) or "0"
+    if not (value.isascii() and value.isdigit() and len(value) < 14 and int(value) <= MAX_NUMBER):
+        raise BadHit("bad number", "b and w take whole numbers of bytes and pixels")
+    return int(value)
+
+
+def _params(query: str) -> dict[str, str]:
+    """The page's own query, for later questions; here what cannot be read is replaced."""
+    params: dict[str, str] = {}
+    for pair in query.split("&", MAX_PARAMS)[:MAX_PARAMS] if query else ():
+        name, _, value = pair.partition("=")
+        params.setdefault(_lenient(name), _lenient(value))
+    return params
+
+
+def _lenient(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")

@@ -1,0 +1,104 @@
+"""RawLog: every hit, raw, in one Redis Stream per site. The truth that all else is a fold of."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from redis import Redis
+
+from tracker import keys
+from tracker.hit import Hit
+
+START = "0-0"  # the cursor of one that has read nothing
+SEEN = 86_400  # seconds a source's last position is remembered; a batch is tried again for seconds only
+KNOWN = 60  # seconds between two reminders that a site exists, should somebody empty Redis
+
+Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Hit).decode
+
+
+class RawLog:
+    """The raw logs of all sites on one Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        script = Path(__file__).with_name("append.lua").read_text()
+        self._append = redis.register_script(script)
+        self._known: dict[str, float] = {}  # site -> when to name it again; bounded like the sites
+
+    def append(self, site: str, hits: Sequence[Hit], source: str, position: int) -> int:
+        """Append the batch; 0 where this source's position was appended before, else its length."""
+        self._name(site)
+        return cast(
+            int,
+            self._append(
+                keys=[keys.raw(site), keys.seen(site, source)],
+                args=[position, SEEN, *map(encode, hits)],
+            ),
+        )
+
+    def _name(self, site: str) -> None:
+        """First the site's name, then its hits: a counter must be able to find them."""
+        if self._known.get(site, 0.0) < time.monotonic():
+            self._redis.sadd(keys.SITES, site)
+            self._known[site] = time.monotonic() + KNOWN
+
+    def sites(self) -> set[str]:
+        """Every site seen."""
+        return {name.decode() for name in cast(set[bytes], self._redis.smembers(keys.SITES))}
+
+    def after(self, site: str, cursor: str, limit: int, upto: str = "+") -> list[Entry]:
+        """The oldest entries after the cursor, at most `limit`, none beyond the id `upto`."""
+        return _entries(self._redis.xrange(keys.raw(site), f"({cursor}", upto, count=limit))
+
+    def before(self, site: str, cursor: str, limit: int) -> list[Entry]:
+        """The newest entries up to the cursor, newest first."""
+        return _entries(self._redis.xrevrange(keys.raw(site), cursor, count=limit))
+
+    def between(self, site: str, start: datetime, end: datetime, limit: int) -> list[Entry]:
+        """Entries that arrived from `start` up to but not at `end`, oldest first."""
+        low, high = milliseconds(start), milliseconds(end)
+        return _entries(self._redis.xrange(keys.raw(site), low, f"({high}", count=limit))
+
+    def waiting(self, cursors: Mapping[str, str], timeout: float) -> set[str]:
+        """Sites with an entry after their cursor; waits up to `timeout` seconds for the first."""
+        streams: dict[Any, Any] = {keys.raw(site): cursor for site, cursor in cursors.items()}
+        found: Any = self._redis.xread(streams, count=1, block=max(1, int(timeout * 1000)))
+        pairs = found.items() if isinstance(found, dict) else found
+        return {keys.site_of(name.decode()) for name, _ in pairs}
+
+    def trim(self, site: str, before: str) -> int:
+        """Forget entries older than that id; how many went."""
+        return self._redis.xtrim(keys.raw(site), minid=before, approximate=True)
+
+
+def _entries(found: Any) -> list[Entry]:
+    return [(name.decode(), _read(fields)) for name, fields in found]
+
+
+def _read(fields: Mapping[bytes, bytes]) -> Hit | None:
+    try:
+        return decode(fields[b"hit"])
+    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def milliseconds(at: datetime) -> int:
+    """Since 1970, the first part of a stream id."""
+    return int(at.timestamp() * 1000)
+
+
+def order(cursor: str) -> tuple[int, int]:
+    """Stream ids as numbers, to compare them."""
+    left, _, right = cursor.partition("-")
+    return int(left), int(right or 0)
+
+
+def oldest(cursors: Iterable[str]) -> str:
+    """The smallest of these ids."""
+    return min(cursors, key=order)

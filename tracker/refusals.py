@@ -1,0 +1,44 @@
+"""Counting what the doors refuse, by reason and day."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import gevent
+from redis import Redis, RedisError
+
+from tracker import keys
+
+EVERY = 0.5  # seconds between two writes
+LIVES = 40 * 86_400  # seconds the counts of a day are kept
+
+
+class Refusals:
+    """Keeps the counts of the last moment and adds them to Redis; reasons are few and fixed."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._counts: Counter[tuple[str, str]] = Counter()  # (key of the day, reason) -> hits
+        self._writer: gevent.Greenlet[[], None] | None = None
+
+    def count(self, reason: str) -> None:
+        """Count one refusal; never waits."""
+        self._counts[keys.refused(datetime.now(UTC)), reason] += 1
+        if self._writer is None or self._writer.dead:
+            self._writer = gevent.spawn(self._write)
+
+    def _write(self) -> None:
+        while self._counts:
+            gevent.sleep(EVERY)
+            self.flush()
+
+    def flush(self) -> None:
+        """Add what has been counted; what Redis cannot take just now stays for the next time."""
+        counts, self._counts = self._counts, Counter()
+        with self._redis.pipeline() as pipe:
+            for (key, reason), hits in counts.items():
+                pipe.hincrby(key, reason, hits)
+                pipe.expire(key, LIVES)
+            try:
+                pipe.execute()
+            except RedisError:
+                self._counts.update(counts)
