@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     add_health(app, redis)
     if not settings.open_to_lookers:
         guard(app, settings.token)
-    app.wsgi_app = Beacon(app.wsgi_app, settings, redis, STATIC / "a.js")  # type: ignore[method-assign, assignment]
+    app.wsgi_app = Beacon(app.wsgi_app, settings, redis, sites, STATIC / "a.js")  # type: ignore[method-assign, assignment]
     return app
 
 

@@ -8,6 +8,7 @@ import pytest
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
+from tests.service import Service
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -59,3 +60,15 @@ def chromium() -> "Iterator[Browser]":
 
     with open_chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def service(redis: Redis, redis_url: str) -> Iterator[Service]:
+    """Web process and counter, running, on the session's Redis; behind one trusted proxy."""
+    started = Service(redis_url, trusted_proxies="1")
+    try:
+        started.start("count")
+        started.start("serve")
+        yield started
+    finally:
+        started.stop()

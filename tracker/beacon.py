@@ -28,10 +28,10 @@ SCRIPT_AGE = 3600  # seconds browsers keep the script; a mended one is everywher
 class Beacon:
     """WSGI middleware: answers `/a.gif` and `/a.js` itself and hands the rest on."""
 
-    def __init__(self, app: Wsgi, settings: Settings, redis: Redis, script: Path) -> None:
+    def __init__(self, app: Wsgi, settings: Settings, redis: Redis, sites: Sites, script: Path) -> None:
         self._app = app
         self._reader = PixelReader(settings, Visitors(settings.visitor, redis))
-        self._sites = Sites(settings, redis)
+        self._sites = sites
         self._commit = GroupCommit(RawLog(redis))
         self._refusals = Refusals(redis)
         self._script = read_script(script, settings.visitor == "cookie")
