@@ -23,18 +23,28 @@
     else new Image().src = door + "?" + body
   }
 
-  function view() {
-    var page = l.href.replace(/#(?![!/]).*/, "")
-    if (d.hidden || page == last) return
-    w.hitwall()
-    ref = last = page
+  function page() {
+    return l.href.replace(/#(?![!/]).*/, "")
   }
 
-  var push = history.pushState
-  history.pushState = function () {
-    push.apply(this, arguments)
-    setTimeout(view)
+  function view() {
+    if (d.hidden || page() == last) return
+    w.hitwall()
+    ref = last = page()
   }
+
+  function after(name, then) {
+    var change = history[name]
+    history[name] = function () {
+      change.apply(this, arguments)
+      setTimeout(then)
+    }
+  }
+
+  after("pushState", view)
+  after("replaceState", function () {
+    if (last) last = page()
+  })
   addEventListener("popstate", view)
   addEventListener("hashchange", view)
   addEventListener("pageshow", function (e) {

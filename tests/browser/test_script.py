@@ -1,0 +1,178 @@
+"""The tracker script in a real browser, on a site of another origin."""
+
+import gzip
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from redis import Redis
+
+from tests.browser.conftest import Site
+from tests.service import ROOT, Service
+from tests.waiting import until
+from tracker.hit import Hit
+from tracker.raw import START, RawLog
+
+
+@pytest.fixture
+def visitor(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser profile of its own, empty at first."""
+    context = chromium.new_context(locale="de-DE")
+    yield context
+    context.close()
+
+
+def hits(redis: Redis, address: str, page: Page) -> list[Hit]:
+    """Everything counted up to now: an event sent last marks the end."""
+    page.evaluate("hitwall('the-end')")
+    site = urlsplit(address).netloc
+    log = RawLog(redis)
+
+    def read() -> list[Hit]:
+        found = [hit for _, hit in log.after(site, START, 1000) if hit]
+        return found[:-1] if found and found[-1].event == "the-end" else []
+
+    return until(read)
+
+
+def paths(redis: Redis, address: str, page: Page) -> list[str]:
+    return [hit.path for hit in hits(redis, address, page)]
+
+
+def test_a_page_is_counted_with_address_title_referrer_language_and_visitor(
+    tracked: Site, visitor: BrowserContext, redis: Redis
+) -> None:
+    address = tracked('<a href="/second?x=1">next</a>')
+    page = visitor.new_page()
+    page.goto(address)
+    page.click("a")
+    page.wait_for_url("**/second?x=1")
+    first, second = hits(redis, address, page)
+    assert (first.path, first.title, first.referrer, first.source) == ("/", "Lighthouse", "", "pixel")
+    assert (second.path, second.query, second.referrer) == ("/second", "x=1", f"{address}/")
+    assert (second.language, second.width) == ("de-DE", 1280)
+    assert "Chrome/" in second.agent
+    assert first.bytes > 100
+    cookies = {cookie["name"]: cookie["value"] for cookie in visitor.cookies(address)}
+    assert first.visitor == second.visitor == cookies["_hitwall"]
+
+
+def test_pushstate_back_and_hash_routes_count_once_a_page_and_replaced_addresses_and_anchors_do_not(
+    tracked: Site, visitor: BrowserContext, redis: Redis
+) -> None:
+    address = tracked()
+    page = visitor.new_page()
+    page.goto(address)
+    for script in (
+        "history.pushState({}, '', '/a')",
+        "history.pushState({}, '', '/a')",
+        "history.replaceState({}, '', '/replaced')",
+        "location.hash = 'section'",
+        "location.hash = '#/route'",
+        "history.pushState({}, '', '/b')",
+        "history.back()",
+    ):
+        page.evaluate(script)
+        page.evaluate("new Promise(done => setTimeout(() => requestAnimationFrame(done), 60))")
+    assert paths(redis, address, page) == [
+        "/",
+        "/a",
+        "/replaced",
+        "/replaced#/route",
+        "/b",
+        "/replaced#/route",
+    ]
+
+
+def test_a_hidden_page_is_counted_when_it_becomes_visible(
+    tracked: Site, visitor: BrowserContext, redis: Redis
+) -> None:
+    visitor.add_init_script("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    address = tracked()
+    page = visitor.new_page()
+    page.goto(address)
+    page.evaluate("hitwall('before')")
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: false});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    assert [hit.event for hit in hits(redis, address, page)] == ["before", ""]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    ["navigator.sendBeacon = undefined", "navigator.sendBeacon = () => false; window.fetch = undefined"],
+    ids=["fetch instead of a beacon", "an image where there is neither"],
+)
+def test_hits_are_sent_without_a_beacon(
+    tracked: Site, visitor: BrowserContext, redis: Redis, missing: str
+) -> None:
+    visitor.add_init_script(missing)
+    address = tracked()
+    page = visitor.new_page()
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    assert paths(redis, address, page) == ["/"]
+
+
+def test_automation_is_not_counted(tracked: Site, visitor: BrowserContext, redis: Redis) -> None:
+    visitor.add_init_script("Object.defineProperty(navigator, 'webdriver', {value: true})")
+    address = tracked()
+    page = visitor.new_page()
+    page.goto(address)
+    assert page.evaluate("typeof window.hitwall") == "undefined"
+    assert visitor.cookies(address) == []
+    assert redis.keys("*:raw") == []
+
+
+def test_who_asks_not_to_be_tracked_gets_no_cookie_and_no_visitor(
+    tracked: Site, visitor: BrowserContext, redis: Redis
+) -> None:
+    visitor.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
+    visitor.set_extra_http_headers({"Sec-GPC": "1"})
+    address = tracked()
+    page = visitor.new_page()
+    page.goto(address)
+    [hit] = hits(redis, address, page)
+    assert (hit.visitor, hit.remote) == ("", "127.0.0.0")
+    assert visitor.cookies(address) == []
+
+
+def test_a_tag_that_stands_twice_counts_once_and_an_event_is_an_event(
+    tracked: Site, visitor: BrowserContext, redis: Redis, service: Service
+) -> None:
+    address = tracked(f'<script defer src="{service.base}/a.js"></script>')
+    page = visitor.new_page()
+    page.goto(address)
+    page.evaluate("hitwall('signup')")
+    assert [hit.event for hit in hits(redis, address, page)] == ["", "signup"]
+
+
+def test_a_page_without_script_is_counted_by_its_image(
+    tracked: Site, chromium: Browser, redis: Redis, service: Service
+) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    address = tracked(f'<noscript><img src="{service.base}/a.gif?url=https://plain.example/page"></noscript>')
+    context.new_page().goto(address, wait_until="networkidle")
+    [(_, hit)] = until(lambda: RawLog(redis).after("plain.example", START, 10))
+    assert hit is not None
+    assert hit.path == "/page"
+    context.close()
+
+
+def test_a_page_whose_hitwall_is_down_works_all_the_same(
+    tracked: Site, visitor: BrowserContext, service: Service
+) -> None:
+    address = tracked("<p id=text>still here</p>")
+    service.kill("serve")
+    page = visitor.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    assert page.text_content("#text") == "still here"
+    assert errors == []
+
+
+def test_the_script_is_under_a_kilobyte() -> None:
+    assert len(gzip.compress((ROOT / "static" / "a.js").read_bytes(), 9)) < 1000
