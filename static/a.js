@@ -1,4 +1,4 @@
-// Hitwall counts this page once, and every page a script moves on to.
+// Hitwall: counts each page once.
 ;(function (w) {
   var d = document, n = navigator, l = location, me = d.currentScript
   if (!me || w.hitwall || l.protocol == "file:" || n.webdriver) return
