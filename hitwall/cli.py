@@ -49,7 +49,10 @@ def run() -> None:
 @main.command()
 def serve() -> None:
     """The web process: doors, stream, wall."""
-    settings = with_token(Settings.read())
+    given = Settings.read()
+    settings = with_token(given)
+    if settings.token != given.token:
+        click.echo(f"Wall {processes.base_url(settings)}/?token={settings.token}")
     environ = {"HITWALL_TOKEN": settings.token, "REDIS_URL": settings.running_redis()}
     command = [sys.executable, "-m", "hitwall.web"]
     os.execve(sys.executable, command, {**os.environ, **environ})
@@ -92,6 +95,7 @@ def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str,
     source = demo.endlessly(lambda: list(demo.lines(logs or [demo.SAMPLE])))
     answers: Counter[int] = Counter()
     click.echo(f"{rate:g} hits a second to {base}/?site={site} — Ctrl-C ends it.")
+    click.echo("The log's addresses show where the service runs with HITWALL_TRUSTED_PROXIES=1.")
     with suppress(KeyboardInterrupt):
         answers.update(demo.replay(islice(source, count), base, rate, site))
     for status, hits in sorted(answers.items()):

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 WATCH = 0.2  # seconds between two looks at the processes
 REST = 1.0  # seconds before a process that ended by itself is started again
-STOP = 4.0  # seconds a process gets to stop by itself; all is over within 5
+STOP = 3.0  # seconds our processes get to stop by themselves, and then
+STOP_REDIS = 1.5  # seconds Redis gets: all is over within 5
 
 
 class Child:
@@ -95,8 +96,12 @@ def redis_for(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
     if settings.redis_url:
         yield settings.redis_url, lambda: None
         return
-    with RedisServer(settings.data, settings.embedded_port) as server:
+    server = RedisServer(settings.data, settings.embedded_port)
+    try:
+        server.start()
         yield server.url, server.start
+    finally:
+        server.stop(STOP_REDIS)
 
 
 def stopping() -> Event:

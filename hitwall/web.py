@@ -36,9 +36,11 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
     """Ends its streams when it is told to stop; else each would keep it up for the whole grace."""
 
     wsgi_handler = Handler
+    wsgi: Any = None  # the Flask application, once it is loaded
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        self.wsgi.extensions["hitwall"].close()
+        if self.wsgi is not None:  # else it is told so while it still starts
+            self.wsgi.extensions["hitwall"].close()
         super().handle_exit(sig, frame)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from tracker.settings import Settings
@@ -78,7 +78,7 @@ def _first(zone: ZoneInfo, local: datetime) -> datetime:
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
-@cache
+@lru_cache(maxsize=64)
 def minutes_of(bucket: str) -> tuple[str, ...]:
     """The labels of `minute` that an hour bucket can hold, in order."""
     hour = bucket[-2:]

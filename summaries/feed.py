@@ -76,10 +76,14 @@ class Feed:
 
     def _publish(self, frame: dict[str, Any]) -> None:
         self.message = str(Message(dump(frame), type="frame", id=frame["cursor"])).encode()
-        self.wake()
+        self._wake()
 
-    def wake(self) -> None:
-        """Let everybody who waits look again."""
+    def close(self) -> None:
+        """End the streams that follow it."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
         news, self._news = self._news, Event()
         news.set()
 

@@ -15,7 +15,7 @@ from redis import Redis, RedisError
 from summaries.buckets import Calendar
 from summaries.counters import Counters, announcement
 from summaries.feed import LOOK, Feed
-from summaries.frame import RATE_SPAN, Picture, Rate, wanted
+from summaries.frame import Picture, rate_of, wanted
 from summaries.recent import SHOWN, recent
 from tracker import keys
 from tracker.raw import START, RawLog, order
@@ -60,7 +60,7 @@ class Hub:
         feed = self._sites.setdefault(site, Watched()).feeds.setdefault(kind, Feed(site, kind))
         feed.viewers += 1
         self.viewers += 1
-        if self._greenlet is None or self._greenlet.dead:
+        if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
         try:
             yield feed
@@ -71,12 +71,24 @@ class Hub:
     def close(self) -> None:
         """End every stream: the process is about to stop."""
         self.closed = True
+        self._end()
+
+    def _end(self) -> None:
         for watched in self._sites.values():
             for feed in watched.feeds.values():
-                feed.closed = True
-                feed.wake()
+                feed.close()
+        self._sites.clear()
+        self._greenlet = None
 
     def _run(self) -> None:
+        """Until nobody watches. Should it fail, the streams end, and who connects again starts it."""
+        try:
+            self._keep_up()
+        finally:
+            self._end()
+            self._pubsub.close()
+
+    def _keep_up(self) -> None:
         pause = TICK
         while self.viewers and not self.closed:
             try:
@@ -89,8 +101,6 @@ class Hub:
                 gevent.sleep(pause)
                 pause = min(1.0, pause * 2)
             self._draw()
-        self._sites.clear()
-        self._pubsub.close()
 
     def _prune(self) -> None:
         """Subscribe to what somebody has begun to watch, leave what nobody watches any more."""
@@ -151,7 +161,7 @@ class Hub:
         cursor = snapshot.cursors.get("server", START)
         entries = self._raw.before(feed.site, cursor, SEED)
         newest = [hit for _, hit in entries[SHOWN - 1 :: -1] if hit]
-        rate = feed.picture.rate if feed.picture else _rate([name for name, _ in entries], now)
+        rate = feed.picture.rate if feed.picture else rate_of([name for name, _ in entries], SEED, now)
         return Picture(feed.site, bucket, self._calendar, snapshot, json.loads(recent(newest)), rate)
 
     def _look(self, name: str, watched: Watched, now: datetime) -> None:
@@ -184,13 +194,3 @@ class Hub:
             since = datetime.fromtimestamp(int(now.timestamp() - watched.lag), UTC)
             return [{"what": "behind", "since": since.isoformat()}]
         return []
-
-
-def _rate(ids: Sequence[str], now: datetime) -> Rate:
-    """Hits per second as the ids of the newest hits, newest first, tell it."""
-    since = now.timestamp() - RATE_SPAN
-    times = [order(name)[0] / 1000 for name in reversed(ids)]
-    rate = Rate(start=times[0] if len(times) == SEED else since)
-    for at in times:
-        rate.add(at, 1)
-    return rate

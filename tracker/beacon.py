@@ -1,6 +1,5 @@
 """The pixel door and the script: plain WSGI in front of Flask, which alone costs more than the rest."""
 
-import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +16,6 @@ from tracker.refusals import Refusals
 from tracker.settings import Settings
 from tracker.sites import Sites
 from tracker.visitors import Visitors
-
-log = logging.getLogger(__name__)
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -58,9 +55,8 @@ class Beacon:
         except BadHit as bad:
             self._refusals.count(bad.reason)
             return refuse(start, method, bad.status, str(bad))
-        except (NotStored, RedisError) as lost:
+        except (NotStored, RedisError):
             self._refusals.count("not stored")
-            log.warning("a hit is not stored: %s", lost)
             return refuse(start, method, 503, "not stored: the store is out of reach, try again")
         return accept(start, method)
 

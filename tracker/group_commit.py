@@ -1,5 +1,6 @@
 """GroupCommit: requests that arrive while one append is under way go together in the next."""
 
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from redis import RedisError
 
 from tracker.hit import Hit
 from tracker.raw import RawLog
+
+log = logging.getLogger(__name__)
 
 DEADLINE = 2.0  # seconds a batch is tried for; a visitor's browser is waiting
 PAUSE = 0.05  # seconds between two tries
@@ -53,7 +56,7 @@ class GroupCommit:
             raise NotStored("too many hits are waiting")
         batch.add(hit)
         self._wake.set()
-        if self._writer is None:
+        if self._writer is None or self._writer.dead:
             self._writer = gevent.spawn(self._write)
         if not batch.done.wait(2 * DEADLINE):
             raise NotStored("the store takes too long")
@@ -67,8 +70,16 @@ class GroupCommit:
             batch, self._next = self._next, Batch()
             self._position += 1
             batch.error = self._store(batch, time.monotonic)
-            self._failing = batch.error is not None
+            self._tell(batch.error)
             batch.done.set()
+
+    def _tell(self, error: Exception | None) -> None:
+        """One line when Redis goes and one when it is back, not one for each hit between."""
+        if error and not self._failing:
+            log.error("hits are refused, Redis is out of reach: %s", error)
+        elif self._failing and not error:
+            log.warning("hits are stored again")
+        self._failing = error is not None
 
     def _store(self, batch: Batch, clock: Callable[[], float]) -> Exception | None:
         """None once all is stored. Tried again under the same position, it cannot double.

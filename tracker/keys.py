@@ -96,7 +96,7 @@ def salt(day: datetime) -> str:
 def parse(key: str) -> Key | None:
     """The key taken apart, or None where it is none of ours."""
     for kind, shape in SHAPES.items():
-        found = shape.fullmatch(key)
+        found = shape.fullmatch(key) if key.isascii() else None
         if found:
             part = found.groupdict()
             return Key(

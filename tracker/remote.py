@@ -32,7 +32,7 @@ def _address(text: str) -> str:
     except ValueError:
         return ""
     mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+    return str(mapped or address).partition("%")[0]  # a zone names an interface
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ CLIENT_HINTS = (
     "Sec-CH-UA,Sec-CH-UA-Mobile,Sec-CH-UA-Platform,Sec-CH-UA-Platform-Version,"
     "Sec-CH-UA-Model,Sec-CH-UA-Arch,DNT,Sec-GPC"
 )
-LOOPBACK = ("127.", "localhost", "::1", "[::1]")
+LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|::1|\[::1\]")
 
 
 class BadSetting(ValueError):
@@ -121,7 +121,7 @@ class Settings:
     @property
     def open_to_lookers(self) -> bool:
         """Bound to loopback without a token: whoever reaches the port may look."""
-        return not self.token and self.host.startswith(LOOPBACK)
+        return not self.token and LOOPBACK.fullmatch(self.host) is not None
 
     def running_redis(self) -> str:
         """REDIS_URL, or where the embedded Redis of this data directory listens just now."""

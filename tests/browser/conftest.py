@@ -10,7 +10,7 @@ import pytest
 
 from tests.service import Service
 
-Site = Callable[[str], str]
+Site = Callable[..., str]  # body -> address
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
