@@ -1,0 +1,71 @@
+// Live, reconnecting or stale: how old what the page shows is, and what is wrong.
+
+import { find, put } from "./page.mjs";
+import { clock, decimal, notesLine, refusal, since } from "./words.mjs";
+
+const SAY = 2_000; // ms without a connection until the page says so
+const STALE = 10_000; // ms without a frame until the numbers dim; they come every 5 s
+const BEAT = 250; // ms between two looks at the clock
+
+const REFUSED = { 401: "no access", 403: "no access", 429: "full", 503: "full" };
+
+/** `{state, text}` at the moment `now`; all times are ms of the browser's steady clock. */
+export function verdict(now, { frame, arrived, lost, answer }) {
+  const gone = lost === null ? 0 : now - lost;
+  if (answer.status === 404) return { state: "waiting", text: "waiting" };
+  if (frame && now - arrived >= STALE) return { state: "stale", text: `stale since ${since(frame.at, frame.at)}` };
+  if (REFUSED[answer.status]) return { state: "reconnecting", text: REFUSED[answer.status] };
+  if (gone >= SAY) return { state: "reconnecting", text: "reconnecting" };
+  if (!frame) return { state: "connecting", text: "connecting" };
+  return { state: "live", text: `live · ${decimal(Math.max(0, frame.lag || 0) + (now - arrived) / 1000)} s` };
+}
+
+const NO_ANSWER = { status: 0, retryAfter: 0 };
+const NOTHING = { frame: null, arrived: 0, lost: null, answer: NO_ANSWER };
+
+export class Status {
+  #facts = NOTHING;
+  #server = null; // {at, arrived} of the last frame of all: the server's clock, which goes on between frames
+
+  /** `voice` hears when the numbers are stale. */
+  constructor(voice) {
+    this.voice = voice;
+    setInterval(() => document.hidden || this.draw(), BEAT);
+  }
+
+  arrived(frame) {
+    const now = performance.now();
+    this.#facts = { frame, arrived: now, lost: null, answer: NO_ANSWER };
+    this.#server = { at: Date.parse(frame.at), arrived: now, zone: frame.zone };
+  }
+
+  ended(answer) {
+    this.#facts = { ...this.#facts, answer, lost: this.#facts.lost ?? performance.now() };
+    this.draw();
+  }
+
+  /** Another site or bucket: nothing is known of it yet. */
+  blank() {
+    this.#facts = NOTHING;
+    this.draw();
+  }
+
+  draw() {
+    const now = performance.now();
+    const { frame, answer } = this.#facts;
+    const { state, text } = verdict(now, this.#facts);
+    if (document.body.dataset.state !== state) this.#turn(state, text);
+    put(find("status"), text);
+    put(find("notes"), refusal(answer) || (frame ? notesLine(frame) : ""));
+    put(find("watching"), frame?.watching ? `${frame.watching} watching` : "");
+    if (this.#server) {
+      const { at, arrived, zone } = this.#server;
+      put(find("clock"), clock(at + now - arrived, zone));
+    }
+  }
+
+  #turn(state, text) {
+    document.body.dataset.state = state;
+    if (state === "stale") this.voice.say(() => `The numbers are ${text}.`);
+  }
+}
