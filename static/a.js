@@ -19,7 +19,7 @@
     for (var k in hit) if (hit[k]) body += "&" + k + "=" + encodeURIComponent(hit[k])
     first = 0
     if (n.sendBeacon && n.sendBeacon(door, body)) return
-    if (w.fetch) fetch(door, { method: "POST", body: body, keepalive: true, mode: "no-cors" })
+    if (w.fetch) fetch(door, { method: "POST", body: body, keepalive: true, mode: "no-cors" }).catch(soon)
     else new Image().src = door + "?" + body
   }
 
@@ -31,6 +31,10 @@
     if (d.hidden || page() == last) return
     w.hitwall()
     ref = last = page()
+  }
+
+  function soon() {
+    setTimeout(view)
   }
 
   function after(name, then) {
@@ -45,8 +49,8 @@
   after("replaceState", function () {
     if (last) last = page()
   })
-  addEventListener("popstate", view)
-  addEventListener("hashchange", view)
+  addEventListener("popstate", soon)
+  addEventListener("hashchange", soon)
   addEventListener("pageshow", function (e) {
     if (e.persisted) last = 0, view()
   })

@@ -77,7 +77,7 @@ def test_a_hit_on_a_demo_page_is_on_the_wall_and_in_redis_within_a_second(
     sent = time.monotonic()
     until(lambda: sum(counted(redis, "url", "demo.example").values()) == 2, 1)
     wall.bring_to_front()
-    wall.wait_for_function("document.title.startsWith('2 ')", timeout=1000)
+    expect(wall).to_have_title("2 · demo.example", timeout=1000)
     assert time.monotonic() - sent < 1.5  # the second, and what it takes to look
     assert len(rows(wall, "url")) == 2
 
