@@ -40,7 +40,7 @@ def pixel(line: Line, site: str) -> tuple[str, dict[str, str]]:
     headers = {
         "User-Agent": line.agent.encode("ascii", "replace").decode(),
         "Accept-Language": LANGUAGES[int(mark, 16) % len(LANGUAGES)],
-        "X-Forwarded-For": quote(line.remote),
+        "X-Forwarded-For": quote(line.remote, safe=":"),
     }
     return "/a.gif?" + urlencode(fields), headers
 

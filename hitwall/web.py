@@ -8,28 +8,13 @@ from typing import Any
 
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.ggevent import GeventPyWSGIWorker, PyWSGIHandler
+from gunicorn.workers.ggevent import GeventPyWSGIWorker
 
-from tracker.answers import GIF, PIXEL, Headers
+from hitwall.handler import Handler
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
 GRACE = 2  # seconds that requests under way get; with gunicorn's own pauses a stop takes below 5
-REASONS = {"414": "url too long: a request line holds at most 8 kB", "400": "malformed request"}
-
-
-class Handler(PyWSGIHandler):  # type: ignore[misc]
-    """What pywsgi refuses before the application sees it gets a reason as well."""
-
-    def handle_one_request(self) -> Any:
-        result = super().handle_one_request()
-        if isinstance(result, tuple):
-            code = result[0][:3]
-            return code, refusal(code)
-        return result
-
-    def log_request(self) -> None:
-        """Nothing: a line for each hit would cost more than storing it."""
 
 
 class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
@@ -67,15 +52,6 @@ class Web(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         return util.import_app("hitwall.app:create_app()")
-
-
-def refusal(code: str) -> bytes:
-    """A whole answer for a request that was not understood."""
-    phrase = {"414": "URI Too Long"}.get(code, "Bad Request")
-    why = REASONS.get(code, REASONS["400"])
-    headers: Headers = [*PIXEL, ("X-Hitwall", why), ("Connection", "close")]
-    lines = [f"HTTP/1.1 {code} {phrase}", *(f"{name}: {value}" for name, value in headers)]
-    return "\r\n".join([*lines, "", ""]).encode() + GIF
 
 
 if __name__ == "__main__":

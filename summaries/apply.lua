@@ -8,7 +8,7 @@
 --   2 from       the stream id that each of their cursors must have ("0-0" where it has none)
 --   3 to         the stream id that they get
 --   4 most       labels that a hash may hold; the rest counts under "(other)"
---   5 items      what to add: {summary, announced, {label, hits, bytes, …}, {place, …}} with
+--   5 items      what to add: {summary, announced, {label, …}, {hits, …}, {bytes, …}, {place, …}} with
 --                place = {bucket, KEYS of hits, KEYS of bytes, expiry in seconds since 1970 or 0}
 --                and announced = how many labels to announce, those with the most hits
 --   6 active     {KEYS, expiry, {visitor, …}} for each minute
@@ -32,74 +32,109 @@ for _, name in ipairs(summaries) do
   redis.call('HSET', KEYS[1], name, to)
 end
 
--- Keeps `best` the `announced` labels with the most hits, in order; ties by label.
-local function rank(best, announced, label, hits)
+local CHUNK = 2000 -- fields of one command; unpack fails beyond some 8,000 values
+
+-- Numbers as text, each made once: redis formats a number among the arguments with %.17g, which
+-- takes longer than all else here.
+local texts = {}
+local function text(number)
+  local known = texts[number]
+  if not known then
+    known = string.format('%d', number)
+    texts[number] = known
+  end
+  return known
+end
+
+-- The values of these fields, false where there is none.
+local function read(key, fields)
+  local values = {}
+  for first = 1, #fields, CHUNK do
+    local part = redis.call('HMGET', key, unpack(fields, first, math.min(first + CHUNK - 1, #fields)))
+    for i = 1, #part do
+      values[first + i - 1] = part[i]
+    end
+  end
+  return values
+end
+
+-- Sets {field, value, …}; the key expires then, where it does.
+local function write(key, pairs, expiry)
+  for first = 1, #pairs, 2 * CHUNK do
+    redis.call('HSET', key, unpack(pairs, first, math.min(first + 2 * CHUNK - 1, #pairs)))
+  end
+  if #pairs > 0 and expiry > 0 then
+    redis.call('EXPIREAT', key, expiry)
+  end
+end
+
+-- Keeps `best` the `announced` rows with the most hits, in order; equals by label.
+local function rank(best, announced, label, hits, bytes)
+  local last = best[announced]
+  if last and last[2] > hits then
+    return
+  end
   local place = #best + 1
   while place > 1 and (best[place - 1][2] < hits or (best[place - 1][2] == hits and best[place - 1][1] > label)) do
     place = place - 1
   end
   if place <= announced then
-    table.insert(best, place, {label, hits})
+    table.insert(best, place, {label, hits, bytes})
     best[announced + 1] = nil
   end
 end
 
-local function add(hits_key, bytes_key, labels, expiry)
-  local totals, order = {}, {}
-  local held = redis.call('HLEN', hits_key)
-  local fresh = held == 0
-  local capped = redis.call('HEXISTS', hits_key, OTHER) == 1
-  if capped then
-    held = held - 1
+-- Adds to one counter. Returns its best rows, how many labels it holds, and whether it has (other).
+local function add(place, announced, labels, hits, bytes)
+  local hits_key, bytes_key, expiry = KEYS[place[2]], KEYS[place[3]], place[4]
+  local had, sized = read(hits_key, labels), read(bytes_key, labels)
+  local other = tonumber(redis.call('HGET', hits_key, OTHER) or 0)
+  local held = redis.call('HLEN', hits_key) - (other > 0 and 1 or 0)
+  local sums, sizes, best, rest_hits, rest_bytes = {}, {}, {}, 0, 0
+
+  local function put(label, total, size, grown)
+    sums[#sums + 1], sums[#sums + 2] = label, text(total)
+    if grown then
+      sizes[#sizes + 1], sizes[#sizes + 2] = label, text(size)
+    end
+    rank(best, announced, label, total, size)
   end
-  for i = 1, #labels, 3 do
-    local label, hits, bytes = labels[i], labels[i + 1], labels[i + 2]
-    if held >= most and label ~= OTHER and redis.call('HEXISTS', hits_key, label) == 0 then
-      label, capped = OTHER, true
+
+  for i, label in ipairs(labels) do
+    if label == OTHER or (not had[i] and held >= most) then
+      rest_hits, rest_bytes = rest_hits + hits[i], rest_bytes + bytes[i]
+    else
+      held = held + (had[i] and 0 or 1)
+      put(label, (had[i] or 0) + hits[i], (sized[i] or 0) + bytes[i], bytes[i] > 0)
     end
-    local total = redis.call('HINCRBY', hits_key, label, hits)
-    if total == hits and label ~= OTHER then
-      held = held + 1
-    end
-    if bytes > 0 and redis.call('HINCRBY', bytes_key, label, bytes) == bytes and expiry > 0 then
-      redis.call('EXPIREAT', bytes_key, expiry)
-    end
-    if not totals[label] then
-      order[#order + 1] = label
-    end
-    totals[label] = total
   end
-  if fresh and expiry > 0 then
-    redis.call('EXPIREAT', hits_key, expiry)
+  if rest_hits > 0 then
+    local size = (redis.call('HGET', bytes_key, OTHER) or 0) + rest_bytes
+    put(OTHER, other + rest_hits, size, rest_bytes > 0)
   end
-  return totals, order, held, capped
+  write(hits_key, sums, expiry)
+  write(bytes_key, sizes, expiry)
+  return best, held, other + rest_hits > 0
 end
 
 local entries = {}
 for _, item in ipairs(batch[5]) do
-  local summary, announced, labels = item[1], item[2], item[3]
-  for _, place in ipairs(item[4]) do
-    local hits_key, bytes_key = KEYS[place[2]], KEYS[place[3]]
-    local totals, order, held, capped = add(hits_key, bytes_key, labels, place[4])
+  for _, place in ipairs(item[6]) do
+    local best, held, capped = add(place, item[2], item[3], item[4], item[5])
     if batch[9] == 0 then
-      local best = {}
-      for _, label in ipairs(order) do
-        rank(best, announced, label, totals[label])
-      end
       local told = {}
-      for _, pair in ipairs(best) do
-        told[#told + 1] = pair[1]
-        told[#told + 1] = pair[2]
-        told[#told + 1] = tonumber(redis.call('HGET', bytes_key, pair[1]) or 0)
+      for _, row in ipairs(best) do
+        told[#told + 1], told[#told + 2], told[#told + 3] = row[1], row[2], row[3]
       end
-      entries[#entries + 1] = {summary, place[1], held, capped and 1 or 0, told}
+      entries[#entries + 1] = {item[1], place[1], held, capped and 1 or 0, told}
     end
   end
 end
 
 for _, minute in ipairs(batch[6]) do
-  for _, visitor in ipairs(minute[3]) do
-    redis.call('PFADD', KEYS[minute[1]], visitor)
+  local visitors = minute[3]
+  for first = 1, #visitors, CHUNK do
+    redis.call('PFADD', KEYS[minute[1]], unpack(visitors, first, math.min(first + CHUNK - 1, #visitors)))
   end
   redis.call('EXPIREAT', KEYS[minute[1]], minute[2])
 end

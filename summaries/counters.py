@@ -81,9 +81,9 @@ class Counters:
     def _items(self, site: str, run: Run, places: "Places") -> Iterable[list[Any]]:
         for name, tallies in run.sums.items():
             if tallies:
-                flat = [part for label, sums in tallies.items() for part in (label, *sums)]
+                hits, sizes = zip(*tallies.values(), strict=True)
                 spots = [self._spot(site, name, bucket, places) for bucket in run.buckets]
-                yield [name, WHOLE.get(name, SHOWN), flat, spots]
+                yield [name, WHOLE.get(name, SHOWN), list(tallies), hits, sizes, spots]
 
     def _spot(self, site: str, name: str, bucket: str, places: "Places") -> list[Any]:
         hits = places.of(keys.counter(site, "hits", name, bucket))

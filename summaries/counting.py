@@ -82,9 +82,9 @@ class Counting:
         end, hits = entries[-1][0], [hit for _, hit in entries if hit]
         sums = fold(hits, {name: self.hooks[name] for name in names}, self.calendar)
         if not self.counters.apply(Batch(site, names, start, end, sums, recent(hits))):
-            self._cursors.pop(site)  # another counter was first: see where it left off
+            self._cursors.pop(site, None)  # another counter was first: see where it left off
             return Step()
-        self._cursors[site].update(dict.fromkeys(names, end))
+        self._positions(site).update(dict.fromkeys(names, end))
         self._report(site, sums, len(entries) - len(hits))
         return Step(len(entries), max(0.0, time.time() - order(entries[0][0])[0] / 1000))
 
@@ -108,8 +108,8 @@ class Counting:
     def forget(self, site: str, now: datetime) -> None:
         """Drop raw hits that are older than they are kept, but none that is not counted."""
         if self.keep_raw is not None:
-            age = f"{milliseconds(now - self.keep_raw)}-0"
-            self.raw.trim(site, oldest([age, *self.counters.cursors(site).values()]))
+            age = f"{max(0, milliseconds(now - self.keep_raw))}-0"
+            self.raw.trim(site, oldest([age, self.cursor(site)]))
 
     def reread(self) -> None:
         """Forget where the cursors stood: somebody else may have moved them."""

@@ -27,7 +27,7 @@ KINDS = {
 def explain(text: str, calendar: Calendar) -> str:
     """Sentences about a key, times in the calendar's zone. Raises ValueError for a foreign key."""
     key = keys.parse(text)
-    if key is None:
+    if key is None or not _is_time(key, calendar):
         raise ValueError(
             f"{text} is no key of Hitwall. Ours begin with hitwall: and are listed in the README."
         )
@@ -38,6 +38,18 @@ def explain(text: str, calendar: Calendar) -> str:
         minute = datetime.strptime(key.detail, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
         said += f" Expires {_time(minute + ACTIVE, calendar.zone)}."
     return said
+
+
+def _is_time(key: keys.Key, calendar: Calendar) -> bool:
+    """Whether the day, minute or bucket in the key is one: it may only look like it."""
+    try:
+        if key.bucket:
+            calendar.span(key.bucket)
+        elif key.kind in ("active", "refused", "salt"):
+            datetime.fromisoformat(key.detail)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _counter(key: keys.Key, calendar: Calendar) -> str:

@@ -14,7 +14,7 @@ from tracker.raw import order
 
 APART = 0.25  # seconds between two frames at least: the eye wants no more than four a second
 LOOK = 1.0  # seconds after which a frame is drawn to see whether time alone has changed it
-QUIET = 5.0  # seconds after which an unchanged frame is sent again, as a sign of life
+QUIET = 4.0  # seconds after which the next look sends an unchanged frame again, as a sign of life
 PASSING = {"at", "lag"}  # differ in every frame; alone they are no news
 
 
@@ -53,15 +53,19 @@ class Feed:
 
     def due(self) -> float:
         """Seconds until the next frame may have to be drawn."""
-        pause = APART if self._dirty else LOOK
-        return self._drawn + pause - time.monotonic()
+        then = self._sent + APART if self._dirty else self._drawn + LOOK
+        return then - time.monotonic()
 
     def draw(self, now: datetime, beside: dict[str, Any]) -> None:
         """Publish a frame where something has changed, or nothing was sent for long.
 
         `beside` is what a frame tells besides the counters; its `lag` is the backlog's.
         """
-        if self.picture is None or self.due() > 0:
+        if self.due() > 0:
+            return
+        if self.picture is None:
+            self._drawn = time.monotonic()
+            self._wake()  # no frame yet, but those who wait have a beat to send
             return
         frame = self.picture.frame(now) | beside
         if self._counted:
@@ -87,8 +91,8 @@ class Feed:
         news, self._news = self._news, Event()
         news.set()
 
-    def wait(self, seen: bytes, timeout: float) -> bytes:
-        """The newest message: at once where it is not the one seen, else when it comes or time is up."""
+    def wait(self, seen: bytes) -> bytes:
+        """The newest message: at once where it is not the one seen, else within QUIET + LOOK seconds."""
         if self.message is seen and not self.closed:
-            self._news.wait(timeout)
+            self._news.wait()
         return self.message

@@ -48,8 +48,15 @@ def fold(hits: Iterable[Hit], hooks: Mapping[str, Hook], calendar: Calendar) -> 
             sums.runs.append(run)
         sums.hits += 1
         for name, hook in hooks.items():
+            tallies = run.sums[name]
             try:
-                _count(run.sums[name], hook(hit), hit.bytes)
+                labels = hook(hit)
+                tally = tallies.get(labels) if type(labels) is str else None
+                if tally is None:
+                    _count(tallies, labels, hit.bytes)
+                else:  # a label seen before is a clean one
+                    tally[0] += 1
+                    tally[1] += hit.bytes
             except Exception as error:
                 sums.errors[name] = error
                 sums.failures[name] += 1

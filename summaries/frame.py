@@ -9,7 +9,7 @@ from typing import Any
 
 from summaries.buckets import Calendar, minutes_of
 from summaries.counters import Announcement, Snapshot
-from summaries.tally import SHOWN, Tally
+from summaries.tally import OTHER, SHOWN, Tally
 from tracker.raw import START, order
 
 RATE_SPAN = 10.0  # seconds over which hits per second are measured
@@ -125,7 +125,8 @@ class Picture:
             return
         hours = dict.fromkeys(HOURS, 0)
         for label, hits, _ in rows.values():
-            hours[label[:2]] += hits
+            if label != OTHER:  # a cap below the minutes of a day
+                hours[label[:2]] += hits
         yield from ((f"{h}:00", n) for h, n in hours.items() if not current or h <= clock[:2])
 
     def _before(self) -> Series:

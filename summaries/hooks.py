@@ -20,7 +20,7 @@ Hook = Callable[[Hit], str | Iterable[str] | None]
 
 HOOKS: dict[str, Hook] = {}  # every @summary by its name
 CACHED = 4096  # agents, languages and referrers whose labels are remembered
-HOST = re.compile(r"https?://(?:[^/?#@]*@)?([^/?#:]+)", re.I)
+HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?:[:/?#]|$)", re.I)
 
 
 def summary(hook: Hook) -> Hook:
@@ -32,7 +32,7 @@ def summary(hook: Hook) -> Hook:
     name = hook.__name__
     if not re.fullmatch(SUMMARY, name):
         raise ValueError(f"{name} is no name for a summary: lower-case letters, digits and _")
-    if name in HOOKS:
+    if name in (*HOOKS, "minute"):  # in_calendar has that one
         raise ValueError(f"there are two summaries named {name}")
     HOOKS[name] = hook
     return hook

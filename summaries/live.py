@@ -8,10 +8,12 @@ from flask_sse import ServerSentEventsBlueprint
 from redis import RedisError
 
 from summaries.buckets import KINDS
+from summaries.feed import LOOK, QUIET
 from summaries.hub import Hub
 from tracker.sites import Sites
 
-BEAT = 15.0  # seconds between comment lines; only a write tells us that a browser has gone
+BEAT = 15.0  # seconds between comment lines at most; only a write tells that a browser has gone
+WAKES = QUIET + LOOK  # seconds between two wake-ups of a stream at most
 RETRY = 1000  # milliseconds an EventSource waits before it connects again
 FULL = 10  # seconds after which a viewer who was turned away may ask again
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # else nginx keeps it all back
@@ -54,14 +56,14 @@ class LiveBlueprint(ServerSentEventsBlueprint):  # type: ignore[misc]
         yield f":\nretry:{RETRY}\n\n".encode()
         with self.hub.watch(site, kind) as feed:
             seen = b""
-            beat = time.monotonic() + BEAT
+            beat = time.monotonic() + BEAT - WAKES  # the wake-up after that is in time
             while not feed.closed:
-                message = feed.wait(seen, max(0.0, beat - time.monotonic()))
+                message = feed.wait(seen)
                 if message is not seen:
                     seen = message
                     yield message
                 if time.monotonic() >= beat:
-                    beat = time.monotonic() + BEAT
+                    beat = time.monotonic() + BEAT - WAKES
                     yield b":\n\n"
 
 

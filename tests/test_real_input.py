@@ -51,7 +51,7 @@ def expected() -> dict[str, Counter[str]]:
         counts["url"][re.split(r"[?#]", target)[0][:512]] += 1  # bytes of a label, as documented
         counts["ip"][address] += 1
         host = (urlsplit(referrer).hostname or "").removeprefix("www.") if "//" in referrer else ""
-        if host and host != SITE:
+        if re.fullmatch(r"[\w.-]+", host) and host != SITE:  # one has the log's own \x escapes
             counts["referrer"][host] += 1
         browser = parse_user_agent(agent)
         name = f"{browser.family} {browser.major or ''}".strip() if browser else "Other"

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -27,7 +27,7 @@ class BadHit(ValueError):
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for one page. Times are aware UTC; empty fields are not stored."""
 
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     site: str
     path: str
     source: str  # the door it came through: pixel, flask, log, api

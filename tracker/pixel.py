@@ -1,7 +1,7 @@
 """What a pixel request says: a WSGI environ becomes a Hit or a BadHit. Pure but for the visitor's salt."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -22,6 +22,14 @@ MAX_NUMBER = 2**40
 SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 NEVER_KEPT = {"HTTP_COOKIE", "HTTP_AUTHORIZATION"}
+ADDRESSES = {  # what proxies write the visitor's whole address into
+    "HTTP_X_FORWARDED_FOR",
+    "HTTP_X_REAL_IP",
+    "HTTP_FORWARDED",
+    "HTTP_TRUE_CLIENT_IP",
+    "HTTP_CF_CONNECTING_IP",
+    "HTTP_X_CLIENT_IP",
+}
 
 
 class PixelReader:
@@ -59,7 +67,7 @@ class PixelReader:
             event=cut(_plain(fields, "e"), SIZES["event"]),
             bytes=_number(fields, "b"),
             width=_number(fields, "w"),
-            headers=self._headers(environ),
+            headers=self._headers(environ, NEVER_KEPT | ADDRESSES if private else NEVER_KEPT),
             params=_params(page.query),
         )
         if self._visitors.mode == "hash" and not private:
@@ -73,15 +81,15 @@ class PixelReader:
     def _named(self, fields: Mapping[str, str], environ: Environ) -> str:
         return self._visitors.named(fields.get("v", ""), environ.get("HTTP_COOKIE", ""))
 
-    def _headers(self, environ: Environ) -> dict[str, str]:
+    def _headers(self, environ: Environ, never: Set[str]) -> dict[str, str]:
         names = self._kept
         if self._keep_all:
-            sent = (n for n in environ if n.startswith("HTTP_") and n not in NEVER_KEPT)
+            sent = (n for n in environ if n.startswith("HTTP_") and n not in never)
             names = {name: name[5:].replace("_", "-").title() for name in sent}
         return {
             name: cut(_header(environ, key), SIZES["header"])
             for key, name in names.items()
-            if key in environ and key not in NEVER_KEPT
+            if key in environ and key not in never
         }
 
 

@@ -43,8 +43,11 @@ def _names(value: str) -> tuple[str, ...]:
 
 
 def _sites(value: str) -> tuple[str, ...]:
+    names = _names(value)
+    if not names:
+        raise ValueError("takes * or host names with commas between them")
     try:
-        return tuple(site_name(name) for name in _names(value) if name != "*")
+        return () if "*" in names else tuple(site_name(name) for name in names)
     except BadHit as bad:
         raise ValueError(f"takes * or host names with commas between them ({bad})") from None
 
@@ -63,7 +66,7 @@ def _visitor(value: str) -> str:
 
 
 def _age(value: str) -> timedelta | None:
-    found = re.fullmatch(r"(\d{1,6})([hd])", value)
+    found = re.fullmatch(r"(\d{1,5})([hd])", value)
     if found:
         amount = int(found[1])
         return timedelta(hours=amount) if found[2] == "h" else timedelta(days=amount)
@@ -99,8 +102,8 @@ class Settings:
         CLIENT_HINTS, "Request headers kept; * all but Cookie and Authorization", _names
     )
     max_sites: int = _setting("1000", "Sites at most; later ones are refused", _number(1, 100000))
-    max_labels: int = _setting(
-        "10000", "Labels of a counter at most; the rest is (other)", _number(1, 1000000)
+    max_labels: int = _setting(  # not below the minutes of a day: the series are summaries, too
+        "10000", "Labels of a counter at most; the rest is (other)", _number(1440, 1000000)
     )
     keep_hour: timedelta | None = _setting("14d", "Age at which hour counters expire", _age)
     keep_day: timedelta | None = _setting("400d", "Age at which day counters expire", _age)

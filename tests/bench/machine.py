@@ -1,0 +1,51 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from hitwall.redis_programs import find_server
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LIBRARIES = ("gevent", "gunicorn", "redis", "hiredis", "msgspec")
+
+
+def describe(now: datetime) -> list[tuple[str, str]]:
+    """Machine, versions, commit, date; each with its name."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return [
+        ("Date", f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"),
+        ("Commit", _commit()),
+        ("CPU", f"{_found('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores"),
+        ("Memory", f"{int(_found('/proc/meminfo', 'MemTotal').split()[0]) / 1e6:.0f} GB"),
+        ("Kernel", platform.release()),
+        ("Load before", f"{os.getloadavg()[0]:.2f} processes wanted a core in the minute before"),
+        ("Python", f"{platform.python_version()}; {libraries}"),
+        ("Redis", _said([str(find_server()), "--version"]).split("v=")[-1].split()[0]),
+        ("wrk", _said(["wrk", "-v"]).split("[")[0].removeprefix("wrk ").strip()),
+    ]
+
+
+def _commit() -> str:
+    commit = _said(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]).strip()
+    changed = _said(
+        ["git", "-C", str(ROOT), "status", "--porcelain", "--", "tracker", "summaries", "hitwall"]
+    )
+    return commit + (" with changes not committed" if changed.strip() else "")
+
+
+def _found(file: str, name: str) -> str:
+    found = re.search(rf"^{name}\s*:\s*(.+)$", Path(file).read_text(), re.M)
+    return found[1] if found else "unknown"
+
+
+def _said(command: list[str]) -> str:
+    """What a program prints; wrk tells its version with status 1."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+    except OSError:
+        return "unknown"

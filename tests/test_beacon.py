@@ -1,0 +1,236 @@
+"""The door itself: what it answers, what it stores, what it counts as refused."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from werkzeug.test import Client, TestResponse
+
+from tests.hits import SITE
+from tracker import group_commit, keys
+from tracker.answers import GIF
+from tracker.beacon import Beacon
+from tracker.connection import connect
+from tracker.raw import START, RawLog
+from tracker.settings import Settings
+from tracker.sites import Sites
+
+SCRIPT = Path(__file__).resolve().parent.parent / "static" / "a.js"
+PAGE = "/a.gif?url=https://example.com/"
+CROSS = [
+    ("Cache-Control", "no-store"),
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", "X-Hitwall"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+REFUSED = {
+    "no url": ("/a.gif", 400),
+    "not a web page": ("/a.gif?url=data:,x", 400),
+    "url too long": (PAGE + "a" * 100_000, 414),
+    "broken percent escape": (PAGE + "%", 400),
+    "control character": (PAGE + "%00", 400),
+    "not UTF-8": (PAGE + "%ED%A0%80", 400),
+    "bad number": (PAGE + "&b=-1", 400),
+}
+
+
+class Door:
+    """A beacon and a way to ask it, in this process."""
+
+    def __init__(self, redis: Redis, **settings: Any) -> None:
+        chosen = Settings(**settings)
+        self.redis = redis
+        self.beacon = Beacon(inner, chosen, redis, Sites(chosen, redis), SCRIPT)
+
+    def ask(self, target: str, method: str = "GET", body: str = "", **headers: str) -> TestResponse:
+        path, _, query = target.partition("?")
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        client = Client(self.beacon, use_cookies=False)
+        return client.open(path, method=method, query_string=query, data=body.encode(), headers=names)
+
+    def paths(self, site: str = SITE) -> list[str]:
+        return [hit.path if hit else "?" for _, hit in RawLog(self.redis).after(site, START, 1000)]
+
+    def refused(self) -> dict[bytes, bytes]:
+        """Reason -> hits, of whatever day it is."""
+        self.beacon._refusals.flush()
+        found: list[Any] = [self.redis.hgetall(key) for key in self.redis.scan_iter("hitwall:refused:*")]
+        return {reason: hits for day in found for reason, hits in day.items()}
+
+
+def inner(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    start("418 I'm a teapot", [("Content-Type", "text/plain")])
+    return [environ["PATH_INFO"].encode()]
+
+
+@pytest.fixture
+def open_door(redis: Redis) -> Iterator[Callable[..., Door]]:
+    """Makes doors; what they still have to write at the end belongs to no later test."""
+    doors: list[Door] = []
+
+    def make(store: Redis = redis, **settings: Any) -> Door:
+        doors.append(Door(store, **settings))
+        return doors[-1]
+
+    yield make
+    for door in doors:
+        door.beacon._refusals._counts.clear()
+
+
+def test_a_hit_got_is_stored_and_answered_with_the_pixel(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    answer = door.ask(PAGE + "blog")
+    assert answer.status == "200 OK"
+    assert list(answer.headers) == [("Content-Type", "image/gif"), ("Content-Length", "43"), *CROSS]
+    assert answer.data == GIF
+    assert (len(GIF), GIF[:6], GIF[-1:]) == (43, b"GIF89a", b";")
+    assert door.paths() == ["/blog"]
+    assert door.refused() == {}
+
+
+def test_a_hit_posted_is_stored_and_answered_with_nothing(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    answer = door.ask("/a.gif", "POST", "&url=https://example.com/sent&t=Sent")
+    assert (answer.status, list(answer.headers), answer.data) == ("204 No Content", CROSS, b"")
+    assert door.paths() == ["/sent"]
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_a_refused_hit_gets_the_pixel_and_the_reason_and_is_not_stored(
+    open_door: Callable[..., Door], redis: Redis, reason: str
+) -> None:
+    target, status = REFUSED[reason]
+    door = open_door()
+    answer = door.ask(target)
+    assert (answer.status_code, answer.data) == (status, GIF)
+    assert list(answer.headers)[:-1] == [("Content-Type", "image/gif"), ("Content-Length", "43"), *CROSS]
+    assert answer.headers["X-Hitwall"].startswith(f"{reason}: ")
+    assert redis.dbsize() == 0
+    assert door.refused() == {reason.encode(): b"1"}
+    assert door.ask(PAGE + "after").status_code == 200
+
+
+def test_a_refused_post_gets_the_reason_without_a_body(open_door: Callable[..., Door]) -> None:
+    answer = open_door().ask("/a.gif", "POST", "t=no+url")
+    assert (answer.status_code, answer.data) == (400, b"")
+    assert list(answer.headers) == [
+        ("Content-Length", "0"),
+        *CROSS,
+        ("X-Hitwall", answer.headers["X-Hitwall"]),
+    ]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "BREW"])
+def test_other_methods_are_refused(open_door: Callable[..., Door], redis: Redis, method: str) -> None:
+    door = open_door()
+    answer = door.ask(PAGE, method)
+    assert (answer.status_code, answer.data) == (405, b"")
+    assert answer.headers["Allow"] == "GET, POST, OPTIONS"
+    assert redis.dbsize() == 0
+    assert door.refused() == {b"bad method": b"1"}
+
+
+def test_a_preflight_is_allowed_and_is_no_hit(open_door: Callable[..., Door], redis: Redis) -> None:
+    door = open_door()
+    answer = door.ask(PAGE, "OPTIONS", Origin="https://example.com")
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST"
+    assert answer.headers["Access-Control-Allow-Headers"] == "*"
+    assert (door.refused(), redis.dbsize()) == ({}, 0)
+
+
+def test_a_header_of_64_kb_is_refused(open_door: Callable[..., Door]) -> None:
+    answer = open_door().ask(PAGE, User_Agent="a" * 65_536)
+    assert (answer.status_code, answer.data) == (431, GIF)
+
+
+def test_refusals_are_counted_by_reason_and_day_and_expire(
+    open_door: Callable[..., Door], redis: Redis
+) -> None:
+    door = open_door()
+    for target in ("/a.gif", "/a.gif?url=ftp://x", "/a.gif?url="):
+        door.ask(target)
+    assert door.refused() == {b"no url": b"2", b"not a web page": b"1"}
+    door.ask("/a.gif")
+    assert door.refused() == {b"no url": b"3", b"not a web page": b"1"}
+    days = list(redis.scan_iter("hitwall:refused:*"))
+    assert {key.kind for day in days if (key := keys.parse(day.decode()))} == {"refused"}
+    assert all(0 < redis.ttl(day) <= 40 * 86_400 for day in days)
+
+
+def test_a_site_that_the_settings_do_not_name_is_refused(open_door: Callable[..., Door]) -> None:
+    door = open_door(sites=("example.com", "localhost:8000"))
+    assert door.ask(PAGE).status_code == 200
+    assert door.ask("/a.gif?url=http://localhost:8000/").status_code == 200
+    answer = door.ask("/a.gif?url=https://other.example/")
+    assert (answer.status_code, answer.data) == (403, GIF)
+    assert answer.headers["X-Hitwall"].startswith("unknown site: ")
+    assert door.paths("other.example") == []
+    assert door.refused() == {b"unknown site": b"1"}
+
+
+def test_law_10_sites_beyond_the_most_are_refused_and_known_ones_go_on(
+    open_door: Callable[..., Door], redis: Redis
+) -> None:
+    door = open_door(max_sites=2)
+    statuses = [
+        door.ask(f"/a.gif?url=https://{host}/").status_code for host in ("a.de", "b.de", "c.de", "a.de")
+    ]
+    assert statuses == [200, 200, 403, 200]
+    assert redis.smembers(keys.SITES) == {b"a.de", b"b.de"}
+    assert door.refused() == {b"too many sites": b"1"}
+    assert open_door(max_sites=2).ask("/a.gif?url=https://c.de/").status_code == 403
+
+
+@pytest.mark.parametrize("sites", [(), (SITE,)], ids=["any site", "named sites"])
+def test_law_7_with_redis_out_of_reach_the_pixel_still_answers_in_time(
+    open_door: Callable[..., Door], free_port: int, monkeypatch: pytest.MonkeyPatch, sites: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(group_commit, "DEADLINE", 0.2)
+    with connect(f"redis://127.0.0.1:{free_port}/0") as nowhere:
+        door = open_door(nowhere, sites=sites)
+        answer = door.ask(PAGE)
+        assert (answer.status_code, answer.data) == (503, GIF)
+        assert answer.headers["Retry-After"] == "5"
+        assert answer.headers["X-Hitwall"].startswith("not stored: ")
+        assert door.ask(PAGE, "POST", "").status_code == 503
+        door.beacon._refusals.flush()
+        assert sum(door.beacon._refusals._counts.values()) == 2  # kept until Redis takes them
+
+
+def test_a_hit_keeps_its_site_and_the_door_the_others_apart(open_door: Callable[..., Door]) -> None:
+    door = open_door(trusted_proxies=1)
+    door.ask(PAGE + "one", X_Forwarded_For="1.1.1.1, 203.0.113.7")
+    door.ask("/a.gif?url=https://www.example.com/two&s=other.example")
+    assert (door.paths(), door.paths("other.example")) == (["/one"], ["/two"])
+    [(_, stored)] = RawLog(door.redis).after(SITE, START, 10)
+    assert stored is not None
+    assert (stored.remote, stored.source, stored.at.tzinfo) == ("203.0.113.7", "pixel", UTC)
+
+
+@pytest.mark.parametrize(("mode", "flag"), [("cookie", b"!1"), ("hash", b"!0"), ("off", b"!0")])
+def test_the_script_is_told_whether_it_may_set_a_cookie(
+    open_door: Callable[..., Door], mode: str, flag: bytes
+) -> None:
+    answer = open_door(visitor=mode).ask("/a.js")
+    assert answer.status_code == 200
+    assert flag in answer.data
+    assert b"COOKIE" not in answer.data
+    assert answer.data.replace(flag, b'!"COOKIE"') == SCRIPT.read_bytes()
+    assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["Content-Length"] == str(len(answer.data))
+    assert answer.headers["Cache-Control"] == "public, max-age=3600"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert len(gzip.compress(answer.data)) < 1000
+
+
+@pytest.mark.parametrize("path", ["/", "/a.gifx", "/A.gif", "/a.gif/", "/live"])
+def test_other_paths_go_to_the_application(open_door: Callable[..., Door], path: str) -> None:
+    answer = open_door().ask(path)
+    assert (answer.status_code, answer.text) == (418, path)

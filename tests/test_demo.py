@@ -1,0 +1,105 @@
+"""The demo: lines of a real log become the pixel requests of their visitors."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from redis import Redis
+
+from hitwall import demo
+from tests.hits import NOW
+from tracker.access_log import Line, parse_line
+from tracker.hit import BadHit, Hit
+from tracker.pixel import PixelReader
+from tracker.settings import Settings
+from tracker.visitors import Visitors
+
+LOG = Path(__file__).parent / "data" / "access.log"
+START = '203.0.113.7 - - [21/Nov/2026:06:31:11 +0000] "GET /blog?a=1 HTTP/1.1" 200 '
+PARSED = {
+    "combined": (START + '512 "https://a.example/" "curl/8"', "https://a.example/", "curl/8"),
+    "common": (START + "512", "", ""),
+    "no size": (START + '- "-" "-"', "", ""),
+    "quotes in the agent": (START + r'5 "-" "a \"b\" c"', "", r"a \"b\" c"),
+    "more at the end": (START + '5 "-" "curl/8" "203.0.113.9" 0.002', "", "curl/8"),
+    "no protocol": (START.replace(" HTTP/1.1", "") + '5 "-" "curl/8"', "", "curl/8"),
+}
+ODD = [
+    "",
+    "hello",
+    START,
+    START.replace("GET /blog?a=1 HTTP/1.1", "-") + '5 "-" "-"',
+    START.replace("GET", r"\x16\x03\x01") + '5 "-" "-"',
+    START.replace("200", "OK") + '5 "-" "-"',
+]
+
+
+def read(redis: Redis, line: Line, site: str = demo.SITE) -> Hit:
+    """The hit that the door makes of the line's request."""
+    target, headers = demo.pixel(line, site)
+    parts = urlsplit(target)
+    assert parts.path == "/a.gif"
+    environ: dict[str, Any] = {f"HTTP_{k.upper().replace('-', '_')}": v for k, v in headers.items()}
+    environ |= {"REQUEST_METHOD": "GET", "QUERY_STRING": parts.query, "REMOTE_ADDR": "127.0.0.1"}
+    return PixelReader(Settings(trusted_proxies=1), Visitors("cookie", redis)).read(environ, NOW)
+
+
+@pytest.mark.parametrize(("text", "referrer", "agent"), PARSED.values(), ids=PARSED)
+def test_a_line_is_an_address_a_target_a_referrer_and_an_agent(text: str, referrer: str, agent: str) -> None:
+    assert parse_line(text) == Line("203.0.113.7", "/blog?a=1", referrer, agent)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_odd_line_is_refused(text: str) -> None:
+    with pytest.raises(BadHit, match="bad log line"):
+        parse_line(text)
+
+
+@pytest.mark.parametrize(("log", "requests"), [(LOG, 760), (demo.SAMPLE, 490)], ids=["excerpt", "sample"])
+def test_every_line_of_a_real_log_is_a_request(log: Path, requests: int) -> None:
+    text = log.read_text()
+    assert len(list(demo.lines([log]))) == len(text.splitlines()) == requests
+
+
+def test_odd_lines_of_a_log_are_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "odd.log"
+    log.write_bytes("\n".join([*ODD, *(text for text, _, _ in PARSED.values())]).encode() + b"\n\xff\xfe\n")
+    assert len(list(demo.lines([log, log]))) == 2 * len(PARSED)
+    assert list(demo.lines([])) == []
+
+
+def test_the_door_makes_of_each_line_the_hit_that_it_tells(redis: Redis) -> None:
+    found = list(demo.lines([LOG]))
+    hits = [read(redis, line, "www.semicomplete.com") for line in found]
+    assert {hit.site for hit in hits} == {"semicomplete.com"}
+    for line, hit in zip(found, hits, strict=True):
+        path, _, query = line.target.partition("#")[0].partition("?")
+        assert (hit.path, hit.query) == (path, query)
+        assert (hit.remote, hit.referrer, hit.agent) == (line.remote, line.referrer, line.agent[:512])
+        assert hit.language in demo.LANGUAGES
+    assert len({hit.visitor for hit in hits}) == len({(line.remote, line.agent) for line in found})
+
+
+@pytest.mark.parametrize("remote", ["203.0.113.7", "2001:db8::7"])
+def test_the_address_of_a_line_is_that_of_its_hit(redis: Redis, remote: str) -> None:
+    assert read(redis, Line(remote, "/", "", "")).remote == remote
+
+
+@pytest.mark.parametrize("remote", ["example.com", "bücher.example", "a,b\r\nX: 1"])
+def test_a_line_whose_address_is_none_is_a_hit_all_the_same(redis: Redis, remote: str) -> None:
+    target, headers = demo.pixel(Line(remote, "/ü?q=%FC#a", "https://a.example/ü", "agent ü"), demo.SITE)
+    assert target.isascii()
+    assert all(value.isascii() and value.isprintable() for value in headers.values())
+    assert read(redis, Line(remote, "/", "", "")).remote == "127.0.0.1"
+
+
+def test_the_lines_come_again_and_again() -> None:
+    found = [Line("a", "/1", "", ""), Line("b", "/2", "", "")]
+    assert list(islice(demo.endlessly(lambda: found), 5)) == [*found, *found, found[0]]
+
+
+def test_a_door_that_is_shut_is_one_sentence(free_port: int) -> None:
+    with pytest.raises(demo.NoDoor, match=f"No answer from http://127.0.0.1:{free_port} .*hitwall run"):
+        list(demo.replay([Line("a", "/", "", "")], f"http://127.0.0.1:{free_port}", 1000.0))

@@ -1,0 +1,137 @@
+"""What a hit counts as."""
+
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from summaries import hooks
+from summaries.buckets import Calendar
+from summaries.hooks import HOOKS, in_calendar, summary
+from tests.hits import CHROME, FIREFOX, SITE, hit
+from tracker.hit import Hit
+
+STANDARD = {"server", "url", "ip", "browser", "language", "visitor", "referrer", "minute"}
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+LABELS = [
+    ("server", hit(), SITE),
+    ("server", hit(site="localhost:8000"), "localhost:8000"),
+    ("url", hit("/blog/", query="page=2"), "/blog/"),
+    ("url", hit("/#/settings"), "/#/settings"),
+    ("url", hit("/", event="signup"), None),
+    ("ip", hit(remote="203.0.113.7"), "203.0.113.7"),
+    ("ip", hit(), None),
+    ("visitor", hit(visitor="abcdefgh"), "abcdefgh"),
+    ("visitor", hit(), None),
+    ("browser", hit(agent=FIREFOX), "Firefox 140"),
+    ("browser", hit(agent=CHROME), "Chrome 138"),
+    ("browser", hit(agent=BOT), "Googlebot 2"),
+    ("browser", hit(agent="who knows"), "Other"),
+    ("browser", hit(), None),
+    ("language", hit(language="en-US,en;q=0.5"), "en-US"),
+    ("language", hit(language="DE"), "de"),
+    ("language", hit(language="de-at;q=0.9, en"), "de-AT"),
+    ("language", hit(language="ZH-hant-tw"), "zh-Hant-TW"),
+    ("language", hit(language="sl-ROZAJ-biske"), "sl-rozaj-biske"),
+    ("language", hit(language="es-419"), "es-419"),
+    ("language", hit(language=" fr , en"), "fr"),
+    ("language", hit(language="*"), None),
+    ("language", hit(language="<script>"), None),
+    ("language", hit(language="en_US"), None),
+    ("language", hit(language="de\n"), "de"),
+    ("language", hit(language=""), None),
+    ("referrer", hit(referrer="https://lobste.rs/s/abc?x#y"), "lobste.rs"),
+    ("referrer", hit(referrer="HTTP://WWW.Lobste.RS:8080"), "lobste.rs"),
+    ("referrer", hit(referrer="https://me:secret@lobste.rs/"), "lobste.rs"),
+    ("referrer", hit(referrer="https://lobste.rs./"), "lobste.rs"),
+    ("referrer", hit(referrer="https://www.example.com/a"), None),
+    ("referrer", hit(referrer="https://blog.example.com/a"), "blog.example.com"),
+    ("referrer", hit(referrer="http://localhost:8000/a", site="localhost:8000"), None),
+    ("referrer", hit(referrer="http://[2001:db8::7]/a"), "[2001:db8::7]"),
+    ("referrer", hit(referrer="https://(other)/"), None),
+    ("referrer", hit(referrer="android-app://com.example"), None),
+    ("referrer", hit(referrer="https://"), None),
+    ("referrer", hit(referrer="https://./"), None),
+    ("referrer", hit(referrer="lobste.rs"), None),
+    ("referrer", hit(), None),
+]
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Summaries that the test adds are gone after it."""
+    before = dict(HOOKS)
+    yield
+    HOOKS.clear()
+    HOOKS.update(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "given_hit", "label"),
+    LABELS,
+    ids=[f"{n}-{name}-{label}" for n, (name, _, label) in enumerate(LABELS)],
+)
+def test_a_hit_counts_as(name: str, given_hit: Hit, label: str | None) -> None:
+    assert HOOKS[name](given_hit) == label
+
+
+@pytest.mark.parametrize(("zone", "label"), [("UTC", "06:31"), ("Asia/Kolkata", "12:01")])
+def test_minute_counts_in_the_calendar_s_zone(zone: str, label: str) -> None:
+    assert in_calendar(Calendar(ZoneInfo(zone)))["minute"](hit()) == label
+
+
+def test_the_standard_summaries_are_those_and_each_says_what_it_is() -> None:
+    found = in_calendar(Calendar(ZoneInfo("UTC")))
+    assert set(found) == STANDARD
+    assert set(HOOKS) == STANDARD - {"minute"}
+    assert all((hook.__doc__ or "").endswith(".") for hook in found.values())
+    assert {name for name, _, _ in LABELS} == set(HOOKS)
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_new_summary_counts_beside_the_others() -> None:
+    @summary
+    def section(hit: Hit) -> str:
+        return hit.path.split("/")[1] or "home"
+
+    found = in_calendar(Calendar(ZoneInfo("UTC")))
+    assert set(found) == {*STANDARD, "section"}
+    assert found["section"](hit("/blog/1")) == "blog" == section(hit("/blog/1"))
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("name", ["Section", "<lambda>", "größe", "a:b", "a}", "1st", "", "_x\n"])
+def test_a_summary_s_name_is_a_plain_identifier(name: str) -> None:
+    def hook(hit: Hit) -> str:
+        return ""
+
+    hook.__name__ = name
+    with pytest.raises(ValueError, match="no name for a summary"):
+        summary(hook)
+    assert name not in HOOKS
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("name", sorted(STANDARD))
+def test_a_summary_s_name_is_taken_once(name: str) -> None:
+    def hook(hit: Hit) -> str:
+        return ""
+
+    hook.__name__ = name
+    with pytest.raises(ValueError, match=f"two summaries named {name}"):
+        summary(hook)
+
+
+@given(st.builds(hit, agent=st.text(), language=st.text(), referrer=st.text().map("http://".__add__)))
+def test_no_hit_makes_a_standard_hook_raise(any_hit: Hit) -> None:
+    for hook in HOOKS.values():
+        assert isinstance(hook(any_hit), str | None)
+
+
+def test_law_10_what_hooks_remember_has_a_bound() -> None:
+    for cached in (hooks._browser, hooks._language, hooks._host):
+        for n in range(hooks.CACHED + 10):
+            cached(f"https://a{n}.example/")
+        assert cached.cache_info().currsize == hooks.CACHED
