@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shutil
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 import click
 
 from hitwall import __version__, demo, processes
-from hitwall.redis_server import NoRedis
+from hitwall.redis_server import NoRedis, find_cli
 from summaries import counting
 from summaries.buckets import Calendar
 from summaries.explain import explain as explain_key
@@ -118,7 +119,19 @@ def greet(settings: Settings) -> None:
         "Wall": f"{base}/{key}",
         "Demo site": f"{base}/demo/  (its wall: {base}/{key or '?'}{'&' if key else ''}site={demo.SITE})",
         "Script tag": f'<script defer src="{base}/a.js"></script>',
-        "Counters": f"redis-cli -p {port} --scan --pattern 'hitwall:*'",
-        "Some traffic": f"hitwall demo --rate 20 --to {base}",
+        "Counters": f"{_typed(find_cli(), 'redis-cli')} -p {port} --scan --pattern 'hitwall:*'",
+        "Some traffic": f"{_ourselves()} demo --rate 20 --to {base}",
     }.items():
         click.echo(f"{what:13} {text}")
+
+
+def _typed(program: Path | None, name: str) -> str:
+    """What to type for a program: its name where a shell finds it, else where it lies."""
+    return name if program is None or shutil.which(name) else os.path.relpath(program)
+
+
+def _ourselves() -> str:
+    """What to type for this command, installed or run from a checkout."""
+    if Path(sys.argv[0]).name == "hitwall":
+        return "hitwall"
+    return f"{os.path.relpath(sys.executable)} -m hitwall"
