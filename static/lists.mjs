@@ -102,7 +102,9 @@ export class TopList {
 class NowRow {
   constructor(body) {
     this.element = add(body, "tr", "blank");
+    this.element.setAttribute("role", "row"); // a row laid out as a grid is none to every browser
     [this.time, this.page, this.from] = [0, 1, 2].map(() => add(this.element, "td"));
+    for (const cell of this.element.cells) cell.setAttribute("role", "cell");
     this.path = add(this.page, "bdi");
     this.origin = add(this.from, "bdi");
     this.key = "";

@@ -7,6 +7,9 @@ import { decimal, integer } from "./words.mjs";
 const TIME = 400; // ms from the old value to the new one
 const STEP = 40; // ms between two values on the way; digits that change faster are a blur and cost a layout each
 
+/** How many digits a number is wide, about: what stands between digits takes half the room of one. */
+const widthOf = (text) => text.length - (text.match(/[.,'’٬٫\s]/g)?.length ?? 0) / 2;
+
 class Count {
   constructor(id, format) {
     this.element = find(id);
@@ -27,9 +30,10 @@ class Count {
     this.value = onTheWay(this.from, this.to, part);
     const text = this.sign + this.format(this.value);
     put(this.element, text);
-    if (text.length === this.length) return;
-    this.length = text.length;
-    this.element.style.setProperty("--length", text.length); // the style sheet makes it fit its column
+    const width = widthOf(text);
+    if (width === this.width) return;
+    this.width = width;
+    this.element.style.setProperty("--digits", width); // the style sheet makes it fit its column
   }
 
   blank() {

@@ -1,26 +1,27 @@
 // Live, reconnecting or stale: how old what the page shows is, and what is wrong.
 
 import { find, put } from "./page.mjs";
-import { clock, decimal, notesLine, refusal, since } from "./words.mjs";
+import { clock, crowded, decimal, notesLine, refusal, since } from "./words.mjs";
 
 const SAY = 2_000; // ms without a connection until the page says so
 const STALE = 10_000; // ms without a frame until the numbers dim; they come every 5 s
 const BEAT = 250; // ms between two looks at the clock
 
-const REFUSED = { 401: "no access", 403: "no access", 429: "full", 503: "full" };
+const FORBIDDEN = [401, 403];
 
 /** `{state, text}` at the moment `now`; all times are ms of the browser's steady clock. */
 export function verdict(now, { frame, arrived, lost, answer }) {
   const gone = lost === null ? 0 : now - lost;
   if (answer.status === 404) return { state: "waiting", text: "waiting" };
   if (frame && now - arrived >= STALE) return { state: "stale", text: `stale since ${since(frame.at, frame.at)}` };
-  if (REFUSED[answer.status]) return { state: "reconnecting", text: REFUSED[answer.status] };
+  if (FORBIDDEN.includes(answer.status)) return { state: "reconnecting", text: "no access" };
+  if (crowded(answer)) return { state: "reconnecting", text: "full" };
   if (gone >= SAY) return { state: "reconnecting", text: "reconnecting" };
   if (!frame) return { state: "connecting", text: "connecting" };
   return { state: "live", text: `live · ${decimal(Math.max(0, frame.lag || 0) + (now - arrived) / 1000)} s` };
 }
 
-const NO_ANSWER = { status: 0, retryAfter: 0 };
+const NO_ANSWER = { status: 0, retryAfter: 0, reason: "" };
 const NOTHING = { frame: null, arrived: 0, lost: null, answer: NO_ANSWER };
 
 export class Status {
@@ -65,7 +66,9 @@ export class Status {
   }
 
   #turn(state, text) {
+    const dimmed = [state, document.body.dataset.state].includes("stale");
     document.body.dataset.state = state;
+    if (dimmed) document.documentElement.dispatchEvent(new Event("theme")); // the chart's colours are others now
     if (state === "stale") this.voice.say(() => `The numbers are ${text}.`);
   }
 }

@@ -16,7 +16,7 @@ export class Stream {
   #watchdog;
   #wake = () => {};
 
-  /** `onFrame(frame)` for every frame, `onEnd({status, retryAfter})` whenever an attempt is over. */
+  /** `onFrame(frame)` for every frame, `onEnd({status, retryAfter, reason})` whenever an attempt is over. */
   constructor(url, { onFrame, onEnd }) {
     this.url = url;
     this.onFrame = onFrame;
@@ -58,7 +58,7 @@ export class Stream {
       const response = await fetch(this.url, { headers, cache: "no-store", signal: connection.signal });
       return await this.#answer(response);
     } catch {
-      return { status: 0, retryAfter: 0 }; // no network, cut off, silent, or not a stream that can be read
+      return { status: 0, retryAfter: 0, reason: "" }; // no network, cut off, silent, or not a stream that can be read
     } finally {
       clearTimeout(this.#watchdog);
       connection.abort(); // whatever is left of it must not hold a socket
@@ -70,7 +70,8 @@ export class Stream {
     const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
     if (response.ok && isStream) await this.#read(response.body.getReader());
     const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-    return { status: response.ok ? 0 : response.status, retryAfter };
+    if (response.ok) return { status: 0, retryAfter, reason: "" };
+    return { status: response.status, retryAfter, reason: await response.text() };
   }
 
   async #read(reader) {

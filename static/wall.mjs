@@ -61,7 +61,7 @@ class Wall {
     const site = usual(this.#chosen.sites);
     if (site) return this.#watch({ site });
     if (status === 200) this.#waiting.show("");
-    this.#status.ended({ status: status === 200 ? 404 : status });
+    this.#status.ended({ status: status === 200 ? 404 : status, retryAfter: 0, reason: "" });
     setTimeout(() => this.#look(), status === 401 || status === 403 ? SLOW : LOOK);
   }
 

@@ -133,11 +133,15 @@ export function totals({ site, bucket, hits, visitors, active }) {
   return `${site}: ${integer(hits)} ${KINDS[kindOf(bucket)].hits}, ${integer(visitors ?? 0)} visitors, ${integer(active ?? 0)} active now.`;
 }
 
+/** True when the server turned the wall away because it serves as many as it may; a 503 may mean other things, too. */
+export const crowded = ({ status, reason }) => status === 429 || (status === 503 && /many walls/.test(reason));
+
 /** What an answer that is no stream means, in one line; empty when the status line says enough. */
-export function refusal({ status, retryAfter }) {
+export function refusal(answer) {
+  const { status, retryAfter, reason } = answer;
   if (status === 401 || status === 403) return "This wall needs its token: open the link with the token that the server printed at its start.";
-  if (status === 503 || status === 429) {
-    return retryAfter ? `Too many viewers; the next try is in ${integer(retryAfter)} s.` : "Too many viewers; the wall keeps trying.";
+  if (crowded(answer)) {
+    return `Too many are watching; ${retryAfter ? `the next try is in ${integer(retryAfter)} s` : "the wall keeps trying"}.`;
   }
-  return "";
+  return status === 503 && /Redis/.test(reason) ? `${NOTES.redis}.` : "";
 }

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
+from tests.browser.stage import SITE, SOON, hang, rows, shows, somebody
 from tests.service import ROOT, Service, counted
 from tests.waiting import until
 from tracker import keys
 
-SITE = "example.com"
-SOON = 10_000  # milliseconds; back-off after a cut is a second or two
 HOSTILE = [
     "<script>document.title='run'</script>",
     "<img src=x onerror=\"document.title='run'\">",
@@ -33,32 +32,8 @@ HOSTILE = [
 
 @pytest.fixture
 def person(chromium: Browser) -> Iterator[BrowserContext]:
-    """Somebody with a browser; nothing that the page does may be reported as a violation or an error."""
-    context = chromium.new_context(locale="en-US", timezone_id="UTC")
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-    context.on(
-        "console", lambda line: troubles.append(line.text) if "Content Security" in line.text else None
-    )
-    yield context
-    context.close()
-    assert troubles == []
-
-
-def hang(person: BrowserContext, service: Service, query: str = f"?site={SITE}&bucket=month") -> Page:
-    page = person.new_page()
-    page.goto(f"{service.base}/{query}")
-    return page
-
-
-def shows(page: Page, hits: int) -> None:
-    """The great number gets there; what it counts up to is what the frame says."""
-    expect(page.locator("#hits")).to_have_text(f"{hits:,}", timeout=SOON)
-
-
-def rows(page: Page, summary: str) -> list[str]:
-    labels = page.locator(f"table[data-summary={summary}] tbody th").all_inner_texts()
-    return [label for label in labels if label.strip()]
+    with somebody(chromium) as person:
+        yield person
 
 
 def test_a_hit_on_a_demo_page_is_on_the_wall_and_in_redis_within_a_second(
