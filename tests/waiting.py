@@ -9,7 +9,7 @@ T = TypeVar("T")
 POLL = 0.01  # seconds
 
 
-def until(ask: Callable[[], T], seconds: float = 10.0) -> T:
+def until(ask: Callable[[], T], seconds: float = 20.0) -> T:
     """The first true answer; AssertionError with the last one when time is up."""
     end = time.monotonic() + seconds
     while not (answer := ask()):

@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.service import Service
+
+expect.set_options(timeout=20_000)  # milliseconds; what takes long on a busy machine is still right
 
 Site = Callable[..., str]  # body -> address
 

@@ -13,7 +13,7 @@ from tracker.hit import Hit
 from tracker.raw import RawLog
 
 SITE = "example.com"
-SOON = 10_000  # milliseconds; back-off after a cut is a second or two
+SOON = 20_000  # milliseconds; back-off after a cut is a second or two, a busy machine takes its own
 
 
 @contextmanager
