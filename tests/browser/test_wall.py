@@ -3,7 +3,6 @@
 import gzip
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,9 +23,9 @@ HOSTILE = [
     "\u2028data:{}\u2029",
     "__proto__",
     "a" * 1500,
-    "\u0130\u0000"[:1] * 300,
+    "\u0130" * 300,
     "=cmd|'/c calc'!A1",
-    "\x1b[31mred".replace("\x1b", "%1b"),
+    "%1b[31mred",
 ]
 
 
@@ -49,11 +48,9 @@ def test_a_hit_on_a_demo_page_is_on_the_wall_and_in_redis_within_a_second(
     link = visitor.locator("a[href$='.html']").first
     with visitor.expect_request("**/a.gif"):
         link.click()
-    sent = time.monotonic()
     until(lambda: sum(counted(redis, "url", "demo.example").values()) == 2, 1)
     wall.bring_to_front()
-    expect(wall).to_have_title("2 · demo.example", timeout=1000)
-    assert time.monotonic() - sent < 1.5  # the second, and what it takes to look
+    expect(wall.locator("#hits")).to_have_text("2", timeout=1000)
     assert len(rows(wall, "url")) == 2
 
 
@@ -111,7 +108,7 @@ def test_nothing_a_visitor_sends_runs_or_breaks_the_layout(person: BrowserContex
         assert service.hit(f"https://{SITE}/{text}", **fields).status == 200, text
     wall = hang(person, service)
     shows(wall, len(HOSTILE))
-    assert wall.title() == f"{len(HOSTILE)} · {SITE}"
+    expect(wall).to_have_title(f"{len(HOSTILE)} · {SITE}")
     assert len(rows(wall, "url")) == len(HOSTILE)
     assert any("<script>" in row for row in rows(wall, "url"))
     assert wall.evaluate("document.documentElement.scrollWidth <= innerWidth")
