@@ -14,7 +14,7 @@ from tracker.hit import Hit
 
 START = "0-0"  # the cursor of one that has read nothing
 SEEN = 86_400  # seconds a source's last position is remembered; a batch is tried again for seconds only
-KNOWN = 60  # seconds between two reminders that a site exists, should somebody empty Redis
+KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
 
 Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read
 
