@@ -67,6 +67,10 @@ def add_pages(app: Flask) -> None:
     def demo(name: str = "index.html") -> Response:
         return send_from_directory(STATIC / "demo", name)
 
+    @app.errorhandler(UnicodeDecodeError)
+    def not_utf8(error: UnicodeDecodeError) -> Response:
+        return Response("The address is not UTF-8.\n", 400, mimetype="text/plain")
+
     @app.after_request
     def secure(response: Response) -> Response:
         response.headers.update(SECURITY)

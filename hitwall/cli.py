@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -21,7 +22,7 @@ from summaries.explain import explain as explain_key
 from tracker.connection import connect
 from tracker.settings import BadSetting, Settings, variable
 
-EXPECTED = (BadSetting, NoRedis, demo.NoDoor)
+EXPECTED = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
 
 
 class Sentences(click.Group):
@@ -53,10 +54,10 @@ def serve() -> None:
     given = Settings.read()
     settings = with_token(given)
     if settings.token != given.token:
-        click.echo(f"Wall {processes.base_url(settings)}/?token={settings.token}")
+        click.echo(f"Wall {processes.base_url(settings)}/?token={quote(settings.token, safe='')}")
     environ = {"HITWALL_TOKEN": settings.token, "REDIS_URL": settings.running_redis()}
-    command = [sys.executable, "-m", "hitwall.web"]
-    os.execve(sys.executable, command, {**os.environ, **environ})
+    command = [*processes.PYTHON, "-m", "hitwall.web"]
+    os.execve(sys.executable, command, {**processes.environment(), **environ})
 
 
 @main.command()
@@ -93,7 +94,7 @@ def explain(key: str) -> None:
 def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str, to: str) -> None:
     """Replay a web server's LOGS (a sample where none is named) as hits of now."""
     base = to or processes.base_url(Settings.read())
-    source = demo.endlessly(lambda: list(demo.lines(logs or [demo.SAMPLE])))
+    source = demo.endlessly(logs or [demo.SAMPLE])
     answers: Counter[int] = Counter()
     click.echo(f"{rate:g} hits a second to {base}/?site={site} — Ctrl-C ends it.")
     click.echo("The log's addresses show where the service runs with HITWALL_TRUSTED_PROXIES=1.")
@@ -113,16 +114,25 @@ def with_token(settings: Settings) -> Settings:
 def greet(settings: Settings) -> None:
     """Where to look, what to paste, how to ask Redis."""
     base = processes.base_url(settings)
-    key = f"?token={settings.token}" if settings.token else ""
-    port = settings.redis_url.rpartition(":")[2].partition("/")[0]
+    cli = _typed(find_cli(), "redis-cli")
+    key = f"?token={quote(settings.token, safe='')}" if settings.token else ""
     for what, text in {
         "Wall": f"{base}/{key}",
         "Demo site": f"{base}/demo/  (its wall: {base}/{key or '?'}{'&' if key else ''}site={demo.SITE})",
         "Script tag": f'<script defer src="{base}/a.js"></script>',
-        "Counters": f"{_typed(find_cli(), 'redis-cli')} -p {port} --scan --pattern 'hitwall:*'",
+        "Counters": f"{cli} {_where(settings.redis_url)} --scan --pattern 'hitwall:*'",
         "Some traffic": f"{_ourselves()} demo --rate 20 --to {base}",
     }.items():
         click.echo(f"{what:13} {text}")
+
+
+def _where(url: str) -> str:
+    """The options with which redis-cli finds that Redis."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"-s {parts.path}"
+    plain = (parts.scheme, parts.hostname, parts.path, parts.password) == ("redis", "127.0.0.1", "/0", None)
+    return f"-p {parts.port}" if plain else f"-u '{url}'"
 
 
 def _typed(program: Path | None, name: str) -> str:

@@ -3,7 +3,7 @@
 import http.client
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +18,10 @@ LANGUAGES = ("en-US", "en-GB", "de", "fr-FR", "es-ES", "pt-BR", "ja", "zh-CN", "
 
 class NoDoor(RuntimeError):
     """The pixel door cannot be reached; the message says what to start."""
+
+
+class NoLines(ValueError):
+    """The logs hold nothing to replay."""
 
 
 def lines(files: Iterable[Path]) -> Iterator[Line]:
@@ -47,12 +51,22 @@ def pixel(line: Line, site: str) -> tuple[str, dict[str, str]]:
 
 def replay(source: Iterable[Line], base: str, rate: float, site: str = SITE) -> Iterator[int]:
     """Send the lines at `rate` a second; yields the status of each answer. Raises NoDoor."""
-    parts = urlsplit(base)
-    door = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=10)
+    door = connection(base)
     begun = time.monotonic()
     for n, line in enumerate(source):
         time.sleep(max(0.0, begun + n / rate - time.monotonic()))
         yield _send(door, *pixel(line, site))
+
+
+def connection(base: str) -> http.client.HTTPConnection:
+    """A connection to the service at an http(s) address. Raises NoDoor for anything else."""
+    try:
+        parts = urlsplit(base if "://" in base else f"http://{base}")
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        kind: type[http.client.HTTPConnection] = kinds[parts.scheme]
+        return kind(parts.hostname or "", parts.port, timeout=10)
+    except (KeyError, ValueError, http.client.InvalidURL):
+        raise NoDoor(f"{base} is no address of a service, such as http://127.0.0.1:8000") from None
 
 
 def _send(door: http.client.HTTPConnection, target: str, headers: dict[str, str]) -> int:
@@ -72,6 +86,9 @@ def _send(door: http.client.HTTPConnection, target: str, headers: dict[str, str]
     raise AssertionError("unreachable")
 
 
-def endlessly(read: Callable[[], list[Line]]) -> Iterator[Line]:
-    """The lines again and again."""
-    return itertools.cycle(read())
+def endlessly(files: Iterable[Path]) -> Iterator[Line]:
+    """The lines of these logs again and again. Raises NoLines where there is none."""
+    found = list(lines(files))
+    if not found:
+        raise NoLines("None of the lines is a request in the combined or common log format.")
+    return itertools.cycle(found)

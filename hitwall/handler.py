@@ -16,6 +16,7 @@ from tracker.answers import GIF, PIXEL
 
 MOST_BYTES = 32_768  # of all header lines of a request together
 MOST_LINES = 100
+IDLE = 30  # seconds; a connection on which nothing moves is closed, or silent ones would fill the pool
 # No folded line, no blank before the colon, no control character. https://www.rfc-editor.org/rfc/rfc9112#section-5
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
 ONCE = {"CONTENT_LENGTH", "TRANSFER_ENCODING", "HOST"}  # two of them mean two things to two servers
@@ -90,6 +91,10 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
     headers: Any
     provided_date: Any
 
+    def handle(self) -> None:
+        self.socket.settimeout(IDLE)
+        super().handle()
+
     def MessageClass(self, lines: BinaryIO, _: int) -> RequestHeaders:
         return RequestHeaders(lines)
 
@@ -104,7 +109,7 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
         return result
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
-        super()._handle_client_error(ex)
+        """Its reason goes to the client alone: strangers do not write our log."""
         code = "431" if isinstance(ex, HeadersTooLarge) else "400"
         return code, refusal(code)
 

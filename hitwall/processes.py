@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from urllib.request import urlopen
 
-from hitwall.redis_server import RedisServer, dying_with_parent
+from hitwall.redis_server import NoRedis, RedisServer, dying_with_parent
 from tracker.settings import BadSetting, Settings
 
 log = logging.getLogger(__name__)
 
+PYTHON = [sys.executable, "-P"]  # what lies in the working directory is not imported instead of us
 WATCH = 0.2  # seconds between two looks at the processes
 REST = 1.0  # seconds before a process that ended by itself is started again
 STOP = 3.0  # seconds our processes get to stop by themselves, and then
@@ -42,7 +44,7 @@ class Child:
         if self._process is None and time.monotonic() - self._started >= REST:
             self._started = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hitwall", self.command],
+                [*PYTHON, "-m", "hitwall", self.command],
                 env=self._environ,
                 start_new_session=True,  # Ctrl-C is for us: we stop them in order
                 preexec_fn=dying_with_parent(),
@@ -70,13 +72,14 @@ def run(settings: Settings, greet: Callable[[Settings], None]) -> None:
     """
     stop = stopping()
     check_free(settings)
-    with redis_for(settings) as (url, revive):
-        environ = {**os.environ, "REDIS_URL": url, "HITWALL_TOKEN": settings.token}
+    with redis_for(settings, stop) as (url, revive):
+        environ = {**environment(), "REDIS_URL": url, "HITWALL_TOKEN": settings.token}
         children = [Child("count", environ), Child("serve", environ)]
         greeted = False
         try:
             while not stop.wait(WATCH if greeted else 0.05):
-                revive()
+                if not revived(revive, stop):
+                    continue
                 for child in children:
                     child.keep()
                 if not greeted and answers(settings):
@@ -90,13 +93,31 @@ def run(settings: Settings, greet: Callable[[Settings], None]) -> None:
                 child.stop(deadline)
 
 
+def environment() -> dict[str, str]:
+    """Ours, with where we were imported from: an installation or a checkout."""
+    roots = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
+
+
+def revived(revive: Callable[[], None], stop: Event) -> bool:
+    """Whether Redis runs, started again if need be; that it fails once more is not the end of all."""
+    try:
+        revive()
+    except NoRedis as error:
+        if not stop.is_set():
+            log.error("%s", error)
+            stop.wait(REST)
+        return False
+    return True
+
+
 @contextmanager
-def redis_for(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+def redis_for(settings: Settings, stop: Event) -> Iterator[tuple[str, Callable[[], None]]]:
     """The URL of the Redis of the settings or of an embedded one, and what keeps it running."""
     if settings.redis_url:
         yield settings.redis_url, lambda: None
         return
-    server = RedisServer(settings.data, settings.embedded_port)
+    server = RedisServer(settings.data, settings.embedded_port, stop)
     try:
         server.start()
         yield server.url, server.start
@@ -131,8 +152,13 @@ def check_free(settings: Settings) -> None:
 
 def base_url(settings: Settings) -> str:
     """Where this machine reaches the web process."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    return f"http://{host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return "http://" + address(host, settings.port)
+
+
+def address(host: str, port: int) -> str:
+    """Host and port in one, as an address has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def answers(settings: Settings) -> bool:

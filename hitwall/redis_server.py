@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO, Self
 
 import redis
@@ -42,9 +43,10 @@ class RedisServer:
     stopped.
     """
 
-    def __init__(self, data: Path, port: int = 6399) -> None:
+    def __init__(self, data: Path, port: int = 6399, cancelled: Event | None = None) -> None:
         self.port = port
         self.pid = 0
+        self._cancelled = cancelled or Event()  # set: no more waiting for one that loads
         self._folder = data.absolute() / "redis"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: BinaryIO | None = None
@@ -64,7 +66,7 @@ class RedisServer:
         if self.alive():
             return
         with contextlib.ExitStack() as failed:
-            failed.callback(self.stop)
+            failed.callback(self.stop, 1.5)
             self._lock = self._lock or _lock(self._folder)
             self._start_on_a_free_port(find_server_for(self._folder))
             (self._folder.parent / URL_FILE).write_text(self.url + "\n")
@@ -121,7 +123,24 @@ class RedisServer:
             )
             self.port, self.pid = port, self._process.pid
             _write_pid(self._lock, self.pid)
-            return _is_up(self._process, port, path, before)
+            return self._is_up(path, before)
+
+    def _is_up(self, log: Path, before: int) -> bool:
+        """True once it has loaded its data, False if the port was taken; NoRedis if it gives up."""
+        assert self._process is not None
+        deadline = time.monotonic() + START_LIMIT
+        with redis.Redis(HOST, self.port, socket_timeout=ANSWER_LIMIT, retry=Retry(NoBackoff(), 0)) as client:
+            while time.monotonic() < deadline and not self._cancelled.is_set():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(POLL)
+                    break
+                if _answers(client, self.pid):
+                    return True
+        said = log.read_bytes()[before:].decode(errors="replace").strip()
+        if "Address already in use" in said:
+            return False
+        lines = "\n".join(said.splitlines()[-LOG_LINES:])
+        raise NoRedis(f"The Redis server did not start; {log} says:\n{lines}")
 
 
 def _lock(folder: Path) -> BinaryIO:
@@ -171,25 +190,6 @@ def dying_with_parent() -> Callable[[], None]:
                 os._exit(1)
 
     return ask
-
-
-def _is_up(process: subprocess.Popen[bytes], port: int, log: Path, before: int) -> bool:
-    """True once it has loaded its data, False if the port was taken; NoRedis if it gives up."""
-    deadline = time.monotonic() + START_LIMIT
-    retry = Retry(NoBackoff(), 0)
-    with redis.Redis(HOST, port, socket_timeout=ANSWER_LIMIT, retry=retry) as client:
-        while time.monotonic() < deadline:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL)
-                break
-            if _answers(client, process.pid):
-                return True
-    said = log.read_bytes()[before:].decode(errors="replace").strip()
-    if "Address already in use" in said:
-        return False
-    end = "ended" if process.poll() is not None else f"was not ready after {START_LIMIT} s"
-    lines = "\n".join(said.splitlines()[-LOG_LINES:])
-    raise NoRedis(f"The Redis server {end}; {log} says:\n{lines}")
 
 
 def _answers(client: redis.Redis, pid: int) -> bool:

@@ -11,6 +11,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.ggevent import GeventPyWSGIWorker
 
 from hitwall.handler import Handler
+from hitwall.processes import address
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
@@ -38,12 +39,11 @@ class Web(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         chosen = {
-            "bind": f"{self._settings.host}:{self._settings.port}",
+            "bind": address(self._settings.host, self._settings.port),
             "workers": self._settings.workers,
             "worker_class": Worker,
             "worker_connections": self._settings.streams + DOORS,
             "graceful_timeout": GRACE,
-            "keepalive": 75,
             "loglevel": "warning",
             "control_socket_disable": True,  # nothing of ours is steered through it
         }

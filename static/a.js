@@ -1,11 +1,10 @@
-// Hitwall: counts each page once.
-;(function (w) {
+(function (w) {
   var d = document, n = navigator, l = location, me = d.currentScript
-  if (!me || w.hitwall || l.protocol == "file:" || n.webdriver) return
-  var door = new URL("a.gif", me.src), ref = d.referrer, last, first = 1
+  if (!me || !me.src || w.hitwall || l.protocol == "file:" || n.webdriver) return
+  var door = new URL("a.gif", me.src), ref = d.referrer, last
 
   function visitor() {
-    var id = /(?:^|; )_hitwall=([\w-]+)|$/.exec(d.cookie)[1]
+    var id = /(?:^|; )_hitwall=([\w-]{8,64})|$/.exec(d.cookie)[1]
     if (!"COOKIE" || n.doNotTrack == 1 || n.globalPrivacyControl) return
     if (!id) id = Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-")
     d.cookie = "_hitwall=" + id + ";path=/;max-age=31536000;samesite=lax" + (l.protocol == "https:" ? ";secure" : "")
@@ -13,11 +12,12 @@
   }
 
   w.hitwall = function (event) {
-    var load = performance.getEntriesByType("navigation")[0]
-    var hit = { url: l.href, ref: ref, t: d.title, v: visitor(), e: event, s: me.dataset.site, w: screen.width, b: first && load && load.transferSize }
-    var body = ""
-    for (var k in hit) if (hit[k]) body += "&" + k + "=" + encodeURIComponent(hit[k])
-    first = 0
+    try {
+      var load = performance.getEntriesByType("navigation")[0], id = visitor()
+    } catch (e) {}
+    var hit = { url: l.href, ref: ref, t: d.title.slice(0, 512), v: id, e: event, s: me.dataset.site, w: screen.width, b: !last && load && load.transferSize }
+    for (var k in hit) if (!hit[k]) delete hit[k]
+    var body = "" + new URLSearchParams(hit)
     if (n.sendBeacon && n.sendBeacon(door, body)) return
     if (w.fetch) fetch(door, { method: "POST", body: body, keepalive: true, mode: "no-cors" }).catch(soon)
     else new Image().src = door + "?" + body
@@ -52,7 +52,7 @@
   addEventListener("popstate", soon)
   addEventListener("hashchange", soon)
   addEventListener("pageshow", function (e) {
-    if (e.persisted) last = 0, view()
+    if (e.persisted) last = 1, view()
   })
   d.addEventListener("visibilitychange", function () {
     last || view()

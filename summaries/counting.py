@@ -155,9 +155,12 @@ def run(settings: Settings, redis: Redis, stop: Event) -> None:
             else:
                 stop.wait(LEASE / 4)
             counting.reread()
+            if wait > PACE:
+                log.warning("counting goes on")
             wait = PACE
         except RedisError as error:
-            log.warning("counting waits for Redis: %s", error)
+            if wait == PACE:
+                log.warning("counting waits for Redis: %s", error)
             stop.wait(wait)
             wait = min(1.0, wait * 2)
             counting.reread()

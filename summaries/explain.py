@@ -45,7 +45,10 @@ def _is_time(key: keys.Key, calendar: Calendar) -> bool:
     try:
         if key.bucket:
             calendar.span(key.bucket)
-        elif key.kind in ("active", "refused", "salt"):
+            calendar.expires(key.bucket)
+        elif key.kind == "active":
+            datetime.fromisoformat(key.detail) + ACTIVE
+        elif key.kind in ("refused", "salt"):
             datetime.fromisoformat(key.detail)
     except (ValueError, OverflowError):
         return False

@@ -5,11 +5,11 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import gevent
+from msgpack import UnpackException
 from redis import Redis, RedisError
 
 from summaries.buckets import Calendar
@@ -17,26 +17,16 @@ from summaries.counters import Counters, announcement
 from summaries.feed import LOOK, Feed
 from summaries.frame import Picture, rate_of, wanted
 from summaries.recent import SHOWN, recent
+from summaries.watched import Watched
 from tracker import keys
 from tracker.raw import START, RawLog, order
 
 log = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds the hub waits for an announcement before it looks around
+FOREIGN = (ValueError, TypeError, AttributeError, UnpackException)  # what a message not of ours raises
 LAGGING = 5.0  # seconds that hits may wait to be counted before the walls say so
 SEED = 500  # raw hits looked at to know the rate of a site that begins to be watched
-
-
-@dataclass
-class Watched:
-    """A site that somebody watches, and what the last look has found besides its counters."""
-
-    feeds: dict[str, Feed] = field(default_factory=dict)  # by kind of bucket
-    asked: bool = False  # subscribed to; `heard` once Redis has confirmed it
-    heard: bool = False
-    looked: float = float("-inf")
-    active: int = 0
-    lag: float = 0.0  # age of the oldest hit that is not counted, seconds
 
 
 class Hub:
@@ -75,8 +65,7 @@ class Hub:
 
     def _end(self) -> None:
         for watched in self._sites.values():
-            for feed in watched.feeds.values():
-                feed.close()
+            watched.close()
         self._sites.clear()
         self._greenlet = None
 
@@ -125,13 +114,14 @@ class Hub:
 
     def _take(self, watched: Watched, message: dict[str, Any]) -> None:
         if message["type"] == "subscribe":
-            watched.heard = True
-            for feed in watched.feeds.values():
-                feed.stale = True  # it may begin again after a cut: what was told meanwhile is lost
+            watched.heard = True  # perhaps again, after a cut: what was told meanwhile is lost
+            watched.spoil()
         elif message["type"] == "message":
-            news = announcement(message["data"])
-            for feed in watched.feeds.values():
-                feed.tell(news, time.time())
+            try:
+                watched.tell(announcement(message["data"]))
+            except FOREIGN as error:
+                log.warning("what came on the channel is no announcement: %r", error)
+                watched.spoil()
 
     def _lost(self, error: RedisError) -> None:
         if self._down is None:

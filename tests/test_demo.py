@@ -95,9 +95,25 @@ def test_a_line_whose_address_is_none_is_a_hit_all_the_same(redis: Redis, remote
     assert read(redis, Line(remote, "/", "", "")).remote == "127.0.0.1"
 
 
-def test_the_lines_come_again_and_again() -> None:
-    found = [Line("a", "/1", "", ""), Line("b", "/2", "", "")]
-    assert list(islice(demo.endlessly(lambda: found), 5)) == [*found, *found, found[0]]
+def test_the_lines_come_again_and_again(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text('a - - [x] "GET /1 HTTP/1.1" 200 1\nnonsense\nb - - [x] "GET /2 HTTP/1.1" 200 1\n')
+    found = list(demo.lines([log]))
+    assert [line.target for line in found] == ["/1", "/2"]
+    assert list(islice(demo.endlessly([log]), 5)) == [*found, *found, found[0]]
+    log.write_text("nonsense\n")
+    with pytest.raises(demo.NoLines, match="None of the lines is a request"):
+        demo.endlessly([log])
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:abc", "ftp://127.0.0.1", "http://[::1"])
+def test_what_is_no_address_of_a_service_is_one_sentence(address: str) -> None:
+    with pytest.raises(demo.NoDoor, match="is no address of a service"):
+        demo.connection(address)
+
+
+def test_an_address_without_a_scheme_keeps_its_port() -> None:
+    assert demo.connection("localhost:18100").port == 18100
 
 
 def test_a_door_that_is_shut_is_one_sentence(free_port: int) -> None:

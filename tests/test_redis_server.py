@@ -213,7 +213,7 @@ def test_what_redis_says_is_shown_when_it_gives_up(tmp_path: Path, free_port: in
         redis.set("a", "b")
     for log in (tmp_path / "redis").rglob("*.aof"):
         log.write_bytes(b"this is no append-only file\r\n")
-    with pytest.raises(NoRedis, match=r"ended; \S+/redis.log says:(?s:.)*Bad file format"):
+    with pytest.raises(NoRedis, match=r"did not start; \S+/redis.log says:(?s:.)*Bad file format"):
         RedisServer(tmp_path, free_port).start()
 
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from redis import Redis
+from redis import Redis, RedisError
 
 from tests.service import ROOT, total
 from tests.waiting import until
@@ -93,6 +94,21 @@ def gone(pid: int) -> bool:
         return True
 
 
+def answers(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
+
+
+def stored(run: Run) -> bool:
+    """Whether a hit is taken again."""
+    try:
+        return run.hit() == 200
+    except (OSError, HTTPError):
+        return False
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     started = Run(tmp_path / "data")
@@ -136,13 +152,7 @@ def test_a_process_that_was_killed_is_started_again_and_the_count_goes_on(run: R
     for pid in run.children():
         os.kill(pid, signal.SIGKILL)
 
-    def again() -> bool:
-        try:
-            return run.hit() == 200
-        except (OSError, HTTPError):
-            return False
-
-    until(again, 20)
+    until(partial(stored, run))
     with run.redis() as redis:
         until(lambda: total(redis) == redis.xlen(keys.raw("example.com")) >= 2, 20)
 
@@ -151,6 +161,31 @@ def test_kill_9_leaves_no_process_behind(run: Run) -> None:
     children = run.children()
     run.stop(signal.SIGKILL)
     until(lambda: all(gone(pid) for pid in children), 10)
+
+
+def test_redis_killed_again_and_again_does_not_end_it(run: Run) -> None:
+    for _ in range(3):
+        until((run.data / "redis.url").exists)
+        with run.redis() as redis:
+            until(partial(answers, redis))
+            pid = int(redis.info()["process_id"])
+        os.kill(pid, signal.SIGKILL)
+        until(partial(gone, pid))
+        until(partial(stored, run))
+    assert run.process
+    assert run.process.poll() is None
+
+
+def test_it_listens_on_ipv6_where_told_so(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.environ["HITWALL_HOST"] = "::1"
+    run.base = run.base.replace("127.0.0.1", "[::1]")
+    run.start()
+    try:
+        assert f"{run.base}/\n" in run.said
+        assert run.hit() == 200
+    finally:
+        run.stop()
 
 
 def test_the_demo_sends_hits_that_are_counted(run: Run) -> None:
@@ -167,9 +202,11 @@ def test_the_demo_sends_hits_that_are_counted(run: Run) -> None:
         ({"HITWALL_TIMEZONE": "Mars"}, "takes the name of a time zone"),
         ({"HITWALL_TIMEZON": "UTC"}, "did you mean HITWALL_TIMEZONE?"),
         ({"HITWALL_HOST": "203.0.113.7"}, "Cannot listen on 203.0.113.7"),
+        ({"REDIS_URL": "bogus"}, "takes an address such as redis://127.0.0.1:6379/0"),
+        ({"REDIS_URL": "redis://127.0.0.1:1x/0"}, "takes an address such as redis://127.0.0.1:6379/0"),
         ({"HITWALL_DATA": "/proc/nowhere"}, "is not writable"),
     ],
-    ids=["number", "zone", "name", "address", "data"],
+    ids=["number", "zone", "name", "address", "redis", "redis port", "data"],
 )
 def test_what_cannot_start_says_why_in_one_sentence(
     tmp_path: Path, settings: dict[str, str], sentence: str

@@ -18,7 +18,7 @@ Environ = Mapping[str, Any]
 MAX_BODY = 16_384  # bytes of a POST; the script's own are below 9 kB
 MAX_HEADER = 8_192  # characters of one request header
 MAX_FIELDS = 50  # parameters of one request
-MAX_NUMBER = 2**40
+MAX_NUMBER = 2**32  # bytes of a page; the sums of a bucket stay below the 2^53 that Lua adds exactly
 SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 NEVER_KEPT = {"HTTP_COOKIE", "HTTP_AUTHORIZATION"}
@@ -133,7 +133,10 @@ def _sent(environ: Environ) -> bytes:
         raise BadHit("bad length", "Content-Length takes a whole number")
     if int(length) > MAX_BODY:
         raise BadHit("body too large", f"at most {MAX_BODY} bytes", 413)
-    body: bytes = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    try:
+        body: bytes = environ["wsgi.input"].read(int(length)) if int(length) else b""
+    except OSError:  # the visitor has gone
+        raise BadHit("incomplete body", "fewer bytes came than Content-Length says") from None
     return b"&".join(part for part in (query, body) if part)
 
 

@@ -34,13 +34,16 @@ class RawLog:
     def append(self, site: str, hits: Sequence[Hit], source: str, position: int) -> int:
         """Append the batch; 0 where this source's position was appended before, else its length."""
         self._name(site)
-        return cast(
-            int,
+        appended, new = cast(
+            list[int],
             self._append(
                 keys=[keys.raw(site), keys.seen(site, source)],
                 args=[position, SEEN, *map(encode, hits)],
             ),
         )
+        if new:  # or Redis was emptied, and the name with it
+            self._redis.sadd(keys.SITES, site)
+        return appended
 
     def _name(self, site: str) -> None:
         """First the site's name, then its hits: a counter must be able to find them."""

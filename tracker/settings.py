@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracker.hit import BadHit, site_name
@@ -65,6 +66,21 @@ def _visitor(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    return value.strip("[]")
+
+
+def _redis_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        known = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
+    except ValueError:
+        known = False
+    if value and not known:
+        raise ValueError("takes an address such as redis://127.0.0.1:6379/0")
+    return value
+
+
 def _age(value: str) -> timedelta | None:
     found = re.fullmatch(r"(\d{1,5})([hd])", value)
     if found:
@@ -84,8 +100,8 @@ def _setting(default: str, help: str, cast: Callable[[str], Any] = _text, name: 
 class Settings:
     """What an operator can set. `Settings()` has the defaults, `Settings.read()` the environment's."""
 
-    redis_url: str = _setting("", "The Redis to use; unset: an embedded one", name="REDIS_URL")
-    host: str = _setting("127.0.0.1", "Address the web process listens on")
+    redis_url: str = _setting("", "The Redis to use; unset: an embedded one", _redis_url, "REDIS_URL")
+    host: str = _setting("127.0.0.1", "Address the web process listens on", _host)
     port: int = _setting("8000", "Port the web process listens on", _number(1, 65535))
     data: Path = _setting("./data", "Directory of the embedded Redis", Path)
     sites: tuple[str, ...] = _setting("*", "Sites that may count here, with commas", _sites)

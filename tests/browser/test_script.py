@@ -165,6 +165,28 @@ def test_a_page_without_script_is_counted_by_its_image(
     context.close()
 
 
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        "document.addEventListener('readystatechange', () => document.title = 'cut \\ud83d')",
+        "Object.defineProperty(Document.prototype, 'cookie', {get() { throw Error() }})",
+        "delete window.crypto; performance.getEntriesByType = undefined",
+    ],
+    ids=["half a character in the title", "cookies forbidden", "neither crypto nor timing"],
+)
+def test_an_odd_page_is_counted_and_gets_no_error(
+    tracked: Site, visitor: BrowserContext, redis: Redis, oddity: str
+) -> None:
+    visitor.add_init_script(oddity)
+    address = tracked()
+    page = visitor.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    assert paths(redis, address, page) == ["/"]
+    assert errors == []
+
+
 def test_a_page_whose_hitwall_is_down_works_all_the_same(
     tracked: Site, visitor: BrowserContext, service: Service
 ) -> None:
