@@ -6,8 +6,10 @@ With pywsgi's own, email's parser and a second system call take half of the time
 import re
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
+from socket import SHUT_RDWR
 from typing import Any, BinaryIO
 
 from gunicorn.workers.ggevent import PyWSGIHandler
@@ -16,7 +18,7 @@ from tracker.answers import GIF, PIXEL
 
 MOST_BYTES = 32_768  # of all header lines of a request together
 MOST_LINES = 100
-IDLE = 30  # seconds; a connection on which nothing moves is closed, or silent ones would fill the pool
+IDLE = 30  # seconds in which a request has to come, or silent connections would fill the pool
 # No folded line, no blank before the colon, no control character. https://www.rfc-editor.org/rfc/rfc9112#section-5
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
 ONCE = {"CONTENT_LENGTH", "TRANSFER_ENCODING", "HOST"}  # two of them mean two things to two servers
@@ -91,10 +93,6 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
     headers: Any
     provided_date: Any
 
-    def handle(self) -> None:
-        self.socket.settimeout(IDLE)
-        super().handle()
-
     def MessageClass(self, lines: BinaryIO, _: int) -> RequestHeaders:
         return RequestHeaders(lines)
 
@@ -103,10 +101,20 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 
     def handle_one_request(self) -> Any:
         """What pywsgi refuses before the application sees it gets its reason as well."""
-        result = super().handle_one_request()
+        WAITING[self] = time.monotonic()
+        try:
+            result = super().handle_one_request()
+        finally:
+            WAITING.pop(self, None)
         if isinstance(result, tuple) and result[0][:3] == "414":
             return "414", refusal("414")
         return result
+
+    def handle_one_response(self) -> None:
+        WAITING.pop(self, None)
+        if self.content_length:
+            self.socket.settimeout(IDLE)  # a body may never come
+        super().handle_one_response()
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """Its reason goes to the client alone: strangers do not write our log."""
@@ -129,6 +137,19 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 
     def log_request(self) -> None:
         """Nothing: a line for each hit would cost more than storing it."""
+
+
+# Connections without a whole request, and since when; oldest first. Bound: the worker's connections.
+WAITING: dict[Handler, float] = {}
+
+
+def close_silent(now: float) -> None:
+    """Close connections that have sent no whole request for IDLE seconds (a timer each would cost more)."""
+    for handler, since in list(WAITING.items()):
+        if now - since < IDLE:
+            return
+        with suppress(OSError):
+            handler.socket.shutdown(SHUT_RDWR)
 
 
 @lru_cache(maxsize=2)

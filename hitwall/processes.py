@@ -153,12 +153,7 @@ def check_free(settings: Settings) -> None:
 def base_url(settings: Settings) -> str:
     """Where this machine reaches the web process."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    return "http://" + address(host, settings.port)
-
-
-def address(host: str, port: int) -> str:
-    """Host and port in one, as an address has them."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return "http://" + replace(settings, host=host).address
 
 
 def answers(settings: Settings) -> bool:

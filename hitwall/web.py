@@ -4,14 +4,14 @@ Run as a module of its own: the workers replace sockets and locks by gevent's, a
 imported before (redis, above all) would keep the blocking ones.
 """
 
+import time
 from typing import Any
 
 from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.ggevent import GeventPyWSGIWorker
 
-from hitwall.handler import Handler
-from hitwall.processes import address
+from hitwall.handler import Handler, close_silent
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
@@ -23,6 +23,11 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
 
     wsgi_handler = Handler
     wsgi: Any = None  # the Flask application, once it is loaded
+
+    def notify(self) -> None:
+        """Called every second."""
+        super().notify()
+        close_silent(time.monotonic())
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if self.wsgi is not None:  # else it is told so while it still starts
@@ -39,7 +44,7 @@ class Web(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         chosen = {
-            "bind": address(self._settings.host, self._settings.port),
+            "bind": self._settings.address,
             "workers": self._settings.workers,
             "worker_class": Worker,
             "worker_connections": self._settings.streams + DOORS,

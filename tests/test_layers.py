@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -124,3 +126,8 @@ def test_files_and_functions_are_small(module: Path) -> None:
 @every_module
 def test_law_10_every_cache_has_a_bound(module: Path) -> None:
     assert unbounded(module.read_text()) == []
+
+
+def test_the_web_process_imports_no_redis_before_its_workers_are_patched() -> None:
+    code = "import hitwall.web, sys; sys.exit('redis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

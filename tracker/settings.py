@@ -142,6 +142,11 @@ class Settings:
         """Bound to loopback without a token: whoever reaches the port may look."""
         return not self.token and LOOPBACK.fullmatch(self.host) is not None
 
+    @property
+    def address(self) -> str:
+        """Host and port in one, as an address has them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def running_redis(self) -> str:
         """REDIS_URL, or where the embedded Redis of this data directory listens just now."""
         file = self.data / URL_FILE
