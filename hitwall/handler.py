@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
-from socket import SHUT_RDWR
+from socket import SHUT_RD
 from typing import Any, BinaryIO
 
 from gunicorn.workers.ggevent import PyWSGIHandler
@@ -149,7 +149,7 @@ def close_silent(now: float) -> None:
         if now - since < IDLE:
             return
         with suppress(OSError):
-            handler.socket.shutdown(SHUT_RDWR)
+            handler.socket.shutdown(SHUT_RD)
 
 
 @lru_cache(maxsize=2)
