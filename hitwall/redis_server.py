@@ -18,10 +18,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from hitwall.redis_programs import NoRedis, find_cli, find_server, find_server_for
+from tracker.settings import URL_FILE
 
 __all__ = ["URL_FILE", "NoRedis", "RedisServer", "dying_with_parent", "find_cli", "find_server"]
 
-URL_FILE = "redis.url"  # in the data directory while the server runs: where to find it
 HOST = "127.0.0.1"
 PORTS = 50  # tried, from the one that was asked for
 START_LIMIT = 600  # seconds; a large append-only file takes minutes to load
