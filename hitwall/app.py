@@ -8,8 +8,8 @@ from redis import Redis, RedisError
 from hitwall.access import guard
 from summaries.api import api
 from summaries.buckets import Calendar
+from summaries.chosen import chosen
 from summaries.counters import Counters
-from summaries.hooks import in_calendar
 from summaries.hub import Hub
 from summaries.live import LiveBlueprint
 from tracker.beacon import Beacon
@@ -52,7 +52,7 @@ def make_hub(settings: Settings, redis: Redis) -> Hub:
     """The hub that keeps the frames of this process."""
     calendar = Calendar.of(settings)
     counters = Counters(redis, calendar, settings.max_labels)
-    return Hub(redis, counters, calendar, list(in_calendar(calendar)))
+    return Hub(redis, counters, calendar, chosen(settings))
 
 
 def add_pages(app: Flask) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import click
+from redis import RedisError
 
-from hitwall import __version__, demo, processes
+from hitwall import __version__, ask, demo, logs, processes, sql, tend
 from hitwall.redis_server import NoRedis, find_cli
 from summaries import counting
 from summaries.buckets import Calendar
@@ -33,6 +34,8 @@ class Sentences(click.Group):
             return super().invoke(ctx)
         except EXPECTED as error:
             raise click.ClickException(str(error)) from None
+        except RedisError as error:
+            raise click.ClickException(f"Redis cannot be used: {error}") from None
 
 
 @click.group(cls=Sentences)
@@ -102,6 +105,10 @@ def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str,
         answers.update(demo.replay(islice(source, count), base, rate, site))
     for status, hits in sorted(answers.items()):
         click.echo(f"{hits} answered with {status}")
+
+
+for command in (*ask.COMMANDS, *logs.COMMANDS, *tend.COMMANDS, *sql.COMMANDS):
+    main.add_command(command)
 
 
 def with_token(settings: Settings) -> Settings:

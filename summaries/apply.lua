@@ -12,7 +12,7 @@
 --                place = {bucket, KEYS of hits, KEYS of bytes, expiry in seconds since 1970 or 0}
 --                and announced = how many labels to announce, those with the most hits
 --   6 active     {KEYS, expiry, {visitor, …}} for each minute
---   7 hits       how many hits the batch holds
+--   7 hits       how many hits of now the batch holds
 --   8 recent     JSON, passed on with the announcement
 --   9 quiet      1: say only that something changed (the batch is too wide to be told)
 --

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from tracker.raw import START
 
 WIDEST = 12  # runs; a batch that spreads over more hours is announced without its numbers
 ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
+EPOCH = datetime.fromtimestamp(0, UTC)
 WHOLE = {"minute": 2000, "server": 10}  # labels announced; of other summaries only a top list's
 
 Wanted = Mapping[tuple[str, str], int | None]  # (summary, bucket) -> labels to keep, None for all
@@ -32,6 +33,8 @@ class Batch:
     end: str
     sums: Sums
     recent: str = "[]"  # JSON of the newest hits, for the walls
+    fresh: int = 0  # hits of now among them, for the rate
+    now: datetime = EPOCH  # what has expired by then is not counted any more
 
 
 @dataclass(frozen=True)
@@ -67,23 +70,29 @@ class Counters:
     def apply(self, batch: Batch) -> bool:
         """Count the batch and announce it; False where another counter has counted these hits."""
         places = Places([keys.cursor(batch.site), keys.live(batch.site)])
-        items = [item for run in batch.sums.runs for item in self._items(batch.site, run, places)]
+        items = [item for run in batch.sums.runs for item in self._items(batch, run, places)]
         active = [
             [places.of(keys.active(batch.site, minute)), _expiry(minute), sorted(visitors)]
             for minute, visitors in batch.sums.active.items()
+            if minute + ACTIVE > batch.now
         ]
         quiet = int(len(batch.sums.runs) > WIDEST)
         head = [batch.summaries, batch.start, batch.end, self._most]
-        tail = [items, active, batch.sums.hits, batch.recent, quiet]
+        tail = [items, active, batch.fresh, batch.recent, quiet]
         packed = msgpack.packb(head + tail, use_bin_type=False)
         return bool(self._apply(keys=places.keys, args=[packed]))
 
-    def _items(self, site: str, run: Run, places: "Places") -> Iterable[list[Any]]:
+    def _items(self, batch: Batch, run: Run, places: "Places") -> Iterable[list[Any]]:
+        alive = [bucket for bucket in run.buckets if self._lives(bucket, batch.now)]
         for name, tallies in run.sums.items():
-            if tallies:
+            if tallies and alive:
                 hits, sizes = zip(*tallies.values(), strict=True)
-                spots = [self._spot(site, name, bucket, places) for bucket in run.buckets]
+                spots = [self._spot(batch.site, name, bucket, places) for bucket in alive]
                 yield [name, WHOLE.get(name, SHOWN), list(tallies), hits, sizes, spots]
+
+    def _lives(self, bucket: str, now: datetime) -> bool:
+        expires = self._calendar.expires(bucket)
+        return expires is None or expires > now.timestamp()
 
     def _spot(self, site: str, name: str, bucket: str, places: "Places") -> list[Any]:
         hits = places.of(keys.counter(site, "hits", name, bucket))

@@ -2,21 +2,21 @@
 
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from redis import Redis, RedisError
-from redis.exceptions import LockError
 
 from summaries.buckets import Calendar
+from summaries.chosen import chosen
 from summaries.counters import Batch, Counters
-from summaries.fold import Sums, fold
-from summaries.hooks import Hook, in_calendar
-from summaries.recent import recent
-from tracker import keys
+from summaries.fold import Sums, fold, nobody
+from summaries.hooks import Hook
+from summaries.lease import LEASE, Lease
+from summaries.recent import news, recent
+from tracker.hit import Hit
 from tracker.raw import START, RawLog, milliseconds, oldest, order
 from tracker.settings import Settings
 
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 50 ms
 PACE = 0.02  # seconds between batches: under load they grow instead of getting more
 IDLE = 0.2  # seconds to wait for a hit before looking for new sites
-LEASE = 2.0  # seconds after which another counter takes over from one that was killed
 BEHIND = 5.0  # seconds of lag worth a line in the log
 TIDY = 60.0  # seconds between two looks for raw hits to forget, and between two equal warnings
 
@@ -46,7 +45,9 @@ class Counting:
     counters: Counters
     hooks: Mapping[str, Hook]
     calendar: Calendar
+    apart: Callable[[Hit], bool] = nobody  # hits that count in the summary `bot` alone
     keep_raw: timedelta | None = None
+    keep_raw_max: int = 0
     _cursors: dict[str, dict[str, str]] = field(default_factory=dict)  # site -> summary -> id
     _warned: dict[str, float] = field(default_factory=dict)  # hook -> when it was last logged
     _failures: dict[str, int] = field(default_factory=dict)  # hook -> hits lost since
@@ -55,7 +56,9 @@ class Counting:
     def of(cls, settings: Settings, redis: Redis) -> "Counting":
         calendar = Calendar.of(settings)
         counters = Counters(redis, calendar, settings.max_labels)
-        return cls(RawLog(redis), counters, in_calendar(calendar), calendar, settings.keep_raw)
+        picked = chosen(settings)
+        keep = settings.keep_raw, settings.keep_raw_max
+        return cls(RawLog(redis), counters, picked.hooks, calendar, picked.apart, *keep)
 
     def cursor(self, site: str) -> str:
         """The id up to which every summary has counted: after it there is work for some."""
@@ -80,8 +83,10 @@ class Counting:
         if not entries:
             return Step()
         end, hits = entries[-1][0], [hit for _, hit in entries if hit]
-        sums = fold(hits, {name: self.hooks[name] for name in names}, self.calendar)
-        if not self.counters.apply(Batch(site, names, start, end, sums, recent(hits))):
+        sums = fold(hits, {name: self.hooks[name] for name in names}, self.calendar, self.apart)
+        fresh = [hit for _, hit in news(entries, self.apart)]
+        batch = Batch(site, names, start, end, sums, recent(fresh), len(fresh), datetime.now(UTC))
+        if not self.counters.apply(batch):
             self._cursors.pop(site, None)  # another counter was first: see where it left off
             return Step()
         self._positions(site).update(dict.fromkeys(names, end))
@@ -106,41 +111,13 @@ class Counting:
                 log.error("summary %s failed on %d hits: %r", name, lost, error, exc_info=error)
 
     def forget(self, site: str, now: datetime) -> None:
-        """Drop raw hits that are older than they are kept, but none that is not counted."""
-        if self.keep_raw is not None:
-            age = f"{max(0, milliseconds(now - self.keep_raw))}-0"
-            self.raw.trim(site, oldest([age, self.cursor(site)]))
+        """Drop raw hits that are too old or too many, but none that is not counted."""
+        old = START if self.keep_raw is None else f"{max(0, milliseconds(now - self.keep_raw))}-0"
+        self.raw.trim(site, old, self.keep_raw_max, self.cursor(site))
 
     def reread(self) -> None:
         """Forget where the cursors stood: somebody else may have moved them."""
         self._cursors.clear()
-
-
-class Lease:
-    """Held by the process that counts; others stand by. It saves work, nothing relies on it."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._lock = redis.lock(keys.LEASE, timeout=LEASE, thread_local=False)
-        self._until = 0.0
-
-    def hold(self) -> bool:
-        """Take it or keep it; False while another has it."""
-        if time.monotonic() < self._until:
-            return True
-        held = self._renew() or self._lock.acquire(blocking=False)
-        self._until = time.monotonic() + LEASE / 4 if held else 0.0
-        return held
-
-    def _renew(self) -> bool:
-        try:
-            return bool(self._lock.reacquire())
-        except LockError:
-            return False
-
-    def release(self) -> None:
-        """Let another start at once."""
-        with suppress(LockError, RedisError):
-            self._lock.release()
 
 
 def run(settings: Settings, redis: Redis, stop: Event) -> None:

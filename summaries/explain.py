@@ -16,8 +16,9 @@ KINDS = {
     "XREVRANGE … + - COUNT 10 shows the newest.",
     "cursor": "Cursors of {site}: summary -> id in the raw log up to which it has counted.",
     "live": "Channel on which every counted batch of {site} is announced (MessagePack).",
-    "seen": "Last batch that {detail} has appended to the raw log of {site}; so that none is "
-    "appended twice. Expires a day after the last.",
+    "trimmed": "Where the raw log of {site} begins: older hits have been forgotten. Absent while none has.",
+    "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "
+    "appended twice. Expires a day after the last batch, 400 days after it for a log file.",
     "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",
     "refused": "Hits refused at the doors on {detail} UTC: reason -> hits. Expires after 40 days.",
     "salt": "The salt of hashed visitors of {detail} UTC. Expires 2 days after it was made.",

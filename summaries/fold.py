@@ -1,7 +1,7 @@
 """Hits -> sums. Pure: no Redis, no clock."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ from summaries.hooks import Hook
 from tracker.hit import Hit, cut
 
 MAX_LABEL = 512  # bytes
+BOT = "bot"  # the summary that counts the hits that are kept apart
 
 Tallies = dict[str, list[int]]  # label -> [hits, bytes], labels in the order first seen
 
@@ -30,40 +31,60 @@ class Run:
 class Sums:
     """What a batch adds."""
 
-    hits: int = 0
+    hits: int = 0  # without those kept apart
     runs: list[Run] = field(default_factory=list)
     active: dict[datetime, set[str]] = field(default_factory=dict)  # minute -> visitors
     errors: dict[str, Exception] = field(default_factory=dict)  # hook -> the last it raised
     failures: Counter[str] = field(default_factory=Counter)  # hook -> hits it did not count
 
 
-def fold(hits: Iterable[Hit], hooks: Mapping[str, Hook], calendar: Calendar) -> Sums:
-    """The sums of these hits. A hook that raises loses its own count of that hit and no more."""
+def nobody(hit: Hit) -> bool:
+    """Keeps no hit apart."""
+    return False
+
+
+def fold(
+    hits: Iterable[Hit],
+    hooks: Mapping[str, Hook],
+    calendar: Calendar,
+    apart: Callable[[Hit], bool] = nobody,
+) -> Sums:
+    """The sums of these hits. A hook that raises loses its own count of that hit and no more.
+
+    Hits that are kept apart count in the summary `bot` and nowhere else.
+    """
     sums = Sums()
     run: Run | None = None
+    alone = {BOT: hooks[BOT]} if BOT in hooks else {}
     for hit in hits:
         buckets = calendar.names(hit.at)
         if run is None or run.buckets != buckets:
             run = Run(buckets, {name: {} for name in hooks})
             sums.runs.append(run)
-        sums.hits += 1
-        for name, hook in hooks.items():
-            tallies = run.sums[name]
-            try:
-                labels = hook(hit)
-                tally = tallies.get(labels) if type(labels) is str else None
-                if tally is None:
-                    _count(tallies, labels, hit.bytes)
-                else:  # a label seen before is a clean one
-                    tally[0] += 1
-                    tally[1] += hit.bytes
-            except Exception as error:
-                sums.errors[name] = error
-                sums.failures[name] += 1
-        if hit.visitor:
-            minute = hit.at.astimezone(UTC).replace(second=0, microsecond=0)
-            sums.active.setdefault(minute, set()).add(hit.visitor)
+        kept_apart = apart(hit)
+        _ask(alone if kept_apart else hooks, hit, run, sums)
+        if not kept_apart:
+            sums.hits += 1
+            if hit.visitor:
+                minute = hit.at.astimezone(UTC).replace(second=0, microsecond=0)
+                sums.active.setdefault(minute, set()).add(hit.visitor)
     return sums
+
+
+def _ask(hooks: Mapping[str, Hook], hit: Hit, run: Run, sums: Sums) -> None:
+    for name, hook in hooks.items():
+        tallies = run.sums[name]
+        try:
+            labels = hook(hit)
+            tally = tallies.get(labels) if type(labels) is str else None
+            if tally is None:
+                _count(tallies, labels, hit.bytes)
+            else:  # a label seen before is a clean one
+                tally[0] += 1
+                tally[1] += hit.bytes
+        except Exception as error:
+            sums.errors[name] = error
+            sums.failures[name] += 1
 
 
 def _count(tallies: Tallies, labels: str | Iterable[str] | None, size: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -36,10 +36,10 @@ class Rate:
         return round(sum(hits for _, hits in self.arrivals) / span, 1)
 
 
-def rate_of(ids: Sequence[str], most: int, now: datetime) -> Rate:
-    """As the stream ids of the newest hits tell it, newest first, `most` of them read at most."""
-    times = [order(name)[0] / 1000 for name in reversed(ids)]
-    rate = Rate(start=times[0] if len(times) == most else now.timestamp() - RATE_SPAN)
+def rate_of(ids: Iterable[str], start: float) -> Rate:
+    """As the stream ids of all hits since `start` tell it, newest first."""
+    rate = Rate(start)
+    times = [order(name)[0] / 1000 for name in ids][::-1]
     for at in times:
         rate.add(at, 1)
     return rate

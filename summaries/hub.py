@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +13,15 @@ from msgpack import UnpackException
 from redis import Redis, RedisError
 
 from summaries.buckets import Calendar
+from summaries.chosen import Chosen
 from summaries.counters import Counters, announcement
 from summaries.feed import LOOK, Feed
-from summaries.frame import Picture, rate_of, wanted
-from summaries.recent import SHOWN, recent
+from summaries.frame import RATE_SPAN, Picture, Rate, rate_of, wanted
+from summaries.recent import SHOWN, news, recent
 from summaries.watched import Watched
 from tracker import keys
-from tracker.raw import START, RawLog, order
+from tracker.hit import Hit
+from tracker.raw import START, Entry, RawLog, order
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +34,12 @@ SEED = 500  # raw hits looked at to know the rate of a site that begins to be wa
 class Hub:
     """Feeds by site and kind of bucket. Bound: the walls open, times the sites that exist."""
 
-    def __init__(self, redis: Redis, counters: Counters, calendar: Calendar, names: Sequence[str]) -> None:
+    def __init__(self, redis: Redis, counters: Counters, calendar: Calendar, picked: Chosen) -> None:
         self._pubsub = redis.pubsub()  # type: ignore[no-untyped-call]
         self._raw = RawLog(redis)
         self._counters = counters
         self._calendar = calendar
-        self._names = names
+        self._picked = picked
         self._sites: dict[str, Watched] = {}
         self._down: datetime | None = None  # since when Redis is out of reach
         self._greenlet: gevent.Greenlet[[], None] | None = None
@@ -146,13 +148,19 @@ class Hub:
                 self._look(name, watched, now)
 
     def _read(self, feed: Feed, bucket: str, now: datetime) -> Picture:
-        tallies = wanted(self._calendar, bucket, self._names)
+        tallies = wanted(self._calendar, bucket, self._picked.hooks)
         snapshot = self._counters.read(feed.site, tallies)
         cursor = snapshot.cursors.get("server", START)
         entries = self._raw.before(feed.site, cursor, SEED)
-        newest = [hit for _, hit in entries[SHOWN - 1 :: -1] if hit]
-        rate = feed.picture.rate if feed.picture else rate_of([name for name, _ in entries], SEED, now)
+        fresh = news(entries, self._picked.apart)
+        newest = [hit for _, hit in fresh[SHOWN - 1 :: -1]]
+        rate = feed.picture.rate if feed.picture else self._rate(entries, fresh, now)
         return Picture(feed.site, bucket, self._calendar, snapshot, json.loads(recent(newest)), rate)
+
+    def _rate(self, entries: list[Entry], fresh: list[tuple[str, Hit]], now: datetime) -> Rate:
+        whole = len(entries) < SEED
+        start = now.timestamp() - RATE_SPAN if whole else order(entries[-1][0])[0] / 1000
+        return rate_of([name for name, _ in fresh], start)
 
     def _look(self, name: str, watched: Watched, now: datetime) -> None:
         """Active visitors, the backlog, and whether an announcement has failed to come."""

@@ -1,14 +1,25 @@
 """The last hits as a wall shows them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from summaries import hooks
 from tracker.hit import Hit, cut
+from tracker.raw import Entry, milliseconds, order
 
 SHOWN = 10
+LATE = 300_000  # milliseconds after its own time, a hit that arrives is no news any more
 LONGEST = 200  # bytes of a path or title on the wall
+
+
+def news(entries: Iterable[Entry], apart: Callable[[Hit], bool]) -> list[tuple[str, Hit]]:
+    """What a wall shows as it comes: of people, and of now; an imported log is no news."""
+    return [
+        (name, hit)
+        for name, hit in entries
+        if hit and order(name)[0] - milliseconds(hit.at) < LATE and not apart(hit)
+    ]
 
 
 def recent(hits: Iterable[Hit]) -> str:

@@ -33,7 +33,7 @@ Model = dict[tuple[str, str], dict[str, list[int]]]
 
 def batch(hits: Sequence[Hit], start: str, end: str, names: Sequence[str] = tuple(HOOKS)) -> Batch:
     sums = fold(hits, {name: HOOKS[name] for name in names}, BERLIN)
-    return Batch(SITE, list(names), start, end, sums, recent(hits))
+    return Batch(SITE, list(names), start, end, sums, recent(hits), len(hits))
 
 
 def recount(hits: Sequence[Hit], most: int) -> Model:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
-from summaries import counting
-from summaries.counting import Counting, Lease, Step, run
+from summaries import counting, lease
+from summaries.counting import Counting, Step, run
 from summaries.hooks import Hook
+from summaries.lease import LEASE, Lease
 from tests.hits import NOW, PROPERTY, SITE, hit
 from tests.waiting import until
 from tracker import keys
@@ -254,13 +255,13 @@ def test_one_counter_holds_the_lease_until_it_lets_go(redis: Redis) -> None:
     assert other.hold() is False
     one.release()
     assert other.hold() is True
-    assert 0 < redis.pttl(keys.LEASE) <= counting.LEASE * 1000
+    assert 0 < redis.pttl(keys.LEASE) <= LEASE * 1000
 
 
 def test_another_takes_the_lease_of_one_that_was_killed(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "LEASE", 0.2)
+    monkeypatch.setattr(lease, "LEASE", 0.2)
     killed, other = Lease(redis), Lease(redis)
     assert killed.hold()
     assert not other.hold()
@@ -270,7 +271,7 @@ def test_another_takes_the_lease_of_one_that_was_killed(
 
 
 def test_a_lease_that_is_held_is_renewed(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "LEASE", 0.4)
+    monkeypatch.setattr(lease, "LEASE", 0.4)
     one, other = Lease(redis), Lease(redis)
     assert one.hold()
     token = redis.get(keys.LEASE)

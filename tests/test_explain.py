@@ -18,7 +18,11 @@ PLAIN = {
     "raw": (keys.raw(HOST), f"Raw log of {HOST}"),
     "cursor": (keys.cursor(HOST), f"Cursors of {HOST}"),
     "live": (keys.live(HOST), f"every counted batch of {HOST}"),
-    "seen": (keys.seen(HOST, "web-1"), f"web-1 has appended to the raw log of {HOST}"),
+    "seen": (
+        keys.seen(HOST, "web-1"),
+        f"How far the source web-1 has been appended to the raw log of {HOST}",
+    ),
+    "trimmed": (keys.trimmed(HOST), f"Where the raw log of {HOST} begins"),
     "active": (keys.active(HOST, NOW), f"Visitors of {HOST} active in the minute 2126-11-21T06:31 UTC"),
     "refused": (keys.refused(NOW), "refused at the doors on 2126-11-21 UTC"),
     "salt": (keys.salt(NOW), "hashed visitors of 2126-11-21 UTC"),
@@ -26,7 +30,17 @@ PLAIN = {
 
 
 def test_every_kind_of_key_is_explained_here() -> None:
-    assert set(PLAIN) == set(KINDS) == (set(keys.SHAPES) - {"plain", "counter"}) | {"raw", "cursor", "live"}
+    assert (
+        set(PLAIN)
+        == set(KINDS)
+        == (set(keys.SHAPES) - {"plain", "counter"})
+        | {
+            "raw",
+            "cursor",
+            "live",
+            "trimmed",
+        }
+    )
 
 
 @pytest.mark.parametrize("kind", PLAIN)

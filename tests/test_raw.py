@@ -115,10 +115,12 @@ def test_waiting_ends_with_the_first_hit(redis: Redis, redis_url: str) -> None:
 
 def test_trim_forgets_what_is_older_and_nothing_else(redis: Redis) -> None:
     raw = fill(redis, *(f"{n}-0" for n in range(1, 501)))
-    assert raw.trim(SITE, START) == 0
-    gone = raw.trim(SITE, "400-0")
+    assert raw.trim(SITE, START, 0, "600-0") == 0
+    assert raw.whole_since(SITE) == START
+    gone = raw.trim(SITE, "400-0", 0, "600-0")
     assert 300 <= gone < 400  # approximately: whole nodes of the stream, never one entry too many
     assert paths(raw.after(SITE, START, 1)) == [f"/{gone + 1}-0"]
+    assert raw.whole_since(SITE) == f"{gone + 1}-0"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,12 @@ GOOD = {
     "HITWALL_KEEP_DAY": ("7d", "keep_day", timedelta(days=7)),
     "HITWALL_KEEP_MONTH": ("0", "keep_month", None),
     "HITWALL_KEEP_RAW": ("1h", "keep_raw", timedelta(hours=1)),
+    "HITWALL_KEEP_RAW_MAX": ("10000", "keep_raw_max", 10_000),
+    "HITWALL_SUMMARIES": ("url, my_hooks:section", "summaries", ("url", "my_hooks:section")),
+    "HITWALL_URL_PARAMS": ("p,id", "url_params", ("p", "id")),
+    "HITWALL_GEOIP": (__file__, "geoip", Path(__file__)),
+    "HITWALL_COUNT_BOTS": ("yes", "count_bots", True),
+    "HITWALL_ARCHIVE": ("sqlite:///hits.db", "archive", "sqlite:///hits.db"),
 }
 WHOLE = "takes a whole number from"
 BAD = [
@@ -47,6 +53,10 @@ BAD = [
     ("HITWALL_EMBEDDED_PORT", "70000", WHOLE),
     ("HITWALL_MAX_SITES", "0", WHOLE),
     ("HITWALL_MAX_LABELS", "0", WHOLE),
+    ("HITWALL_KEEP_RAW_MAX", "9999", "takes a number of hits from 10000, or 0"),
+    ("HITWALL_KEEP_RAW_MAX", "all", "takes a number of hits from 10000, or 0"),
+    ("HITWALL_COUNT_BOTS", "true", "takes yes or no"),
+    ("HITWALL_GEOIP", "/nowhere/country.mmdb", "takes the path of a file that is there"),
     ("HITWALL_SITES", "example.com,http://a.example/", "takes * or host names"),
     ("HITWALL_SITES", "a:b:c", "takes * or host names"),
     ("HITWALL_TIMEZONE", "Berlin", "takes the name of a time zone"),

@@ -2,18 +2,30 @@
 --
 -- KEYS[1]  stream   the site's raw log
 -- KEYS[2]  string   last position appended from this source
--- ARGV[1]  position of this batch; grows with every batch of its source
--- ARGV[2]  seconds for which the position is remembered
--- ARGV[3…] hits, JSON, one each
+-- KEYS[3…] strings  further names of the source; they get the position, too
+-- ARGV[1]  position of this batch
+-- ARGV[2]  the position that must stand at KEYS[2], empty for none;
+--          or "<": any number smaller than ARGV[1] (a source that counts its batches)
+-- ARGV[3]  seconds for which the position is remembered
+-- ARGV[4…] hits, JSON, one each
 --
--- Returns the number of hits appended, 0 where the batch was there already, and 1 where the log is new.
-local last = redis.call('GET', KEYS[2])
-if last and tonumber(last) >= tonumber(ARGV[1]) then
+-- Returns the number of hits appended and 1 where the log is new; 0 where the batch was there already;
+-- -1 where another position stands at KEYS[2].
+local last = redis.call('GET', KEYS[2]) or ''
+if ARGV[2] == '<' then
+  if last ~= '' and tonumber(last) >= tonumber(ARGV[1]) then
+    return {0, 0}
+  end
+elseif last == ARGV[1] then
   return {0, 0}
+elseif last ~= ARGV[2] then
+  return {-1, 0}
 end
 local new = 1 - redis.call('EXISTS', KEYS[1])
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   redis.call('XADD', KEYS[1], '*', 'hit', ARGV[i])
 end
-redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
-return {#ARGV - 2, new}
+for i = 2, #KEYS do
+  redis.call('SET', KEYS[i], ARGV[1], 'EX', ARGV[3])
+end
+return {#ARGV - 3, new}

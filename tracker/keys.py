@@ -6,6 +6,7 @@
     hitwall:{site}:bytes:<summary>:<bucket>           hash     label -> bytes; absent while all are 0
     hitwall:{site}:cursor                             hash     summary -> stream id counted up to
     hitwall:{site}:seen:<source>                      string   last position appended from a source
+    hitwall:{site}:trimmed                            string   stream id before which raw hits were forgotten
     hitwall:{site}:active:<minute>                    HLL      visitors active in that minute (UTC)
     hitwall:{site}:live                               channel  what each counted batch added
     hitwall:refused:<day>                             hash     reason -> hits refused that day (UTC)
@@ -32,7 +33,7 @@ SHAPES = {
     "lease": re.compile(LEASE),
     "refused": re.compile(r"hitwall:refused:(?P<day>\d{4}-\d\d-\d\d)"),
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
-    "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live)"),
+    "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed)"),
     "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
     "active": re.compile(
         rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:active:(?P<minute>\d{{4}}-\d\d-\d\dT\d\d:\d\d)"
@@ -67,6 +68,10 @@ def site_of(key: str) -> str:
 
 def cursor(site: str) -> str:
     return f"hitwall:{{{site}}}:cursor"
+
+
+def trimmed(site: str) -> str:
+    return f"hitwall:{{{site}}}:trimmed"
 
 
 def live(site: str) -> str:

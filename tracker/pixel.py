@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from tracker import remote
-from tracker.hit import CONTROL, MAX_PARAMS, BadHit, Hit, cut, parse_page
+from tracker import fields, remote
+from tracker.hit import CONTROL, BadHit, Hit, parse_page
 from tracker.settings import Settings
 from tracker.visitors import Visitors
 
@@ -18,8 +18,6 @@ Environ = Mapping[str, Any]
 MAX_BODY = 16_384  # bytes of a POST; the script's own are below 9 kB
 MAX_HEADER = 8_192  # characters of one request header
 MAX_FIELDS = 50  # parameters of one request
-MAX_NUMBER = 2**32  # bytes of a page; the sums of a bucket stay below the 2^53 that Lua adds exactly
-SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 NEVER_KEPT = {"HTTP_COOKIE", "HTTP_AUTHORIZATION"}
 ADDRESSES = {  # what proxies write the visitor's whole address into
@@ -46,10 +44,10 @@ class PixelReader:
     def read(self, environ: Environ, now: datetime) -> Hit:
         """The hit of this request at that time. Raises BadHit."""
         _check_headers(environ)
-        fields = parse_form(_sent(environ))
-        if not fields.get("url"):
+        sent = parse_form(_sent(environ))
+        if not sent.get("url"):
             raise BadHit("no url", "add url= and the address of the page, percent-encoded")
-        page = parse_page(fields["url"], fields.get("s", ""))
+        page = parse_page(sent["url"], sent.get("s", ""))
         private = environ.get("HTTP_DNT") == "1" or environ.get("HTTP_SEC_GPC") == "1"
         address = self._address(environ)
         hit = Hit(
@@ -58,17 +56,17 @@ class PixelReader:
             path=page.path,
             source="pixel",
             query=page.query,
-            title=cut(" ".join(fields.get("t", "").split()), SIZES["title"]),
-            referrer=cut(_plain(fields, "ref"), SIZES["referrer"]),
+            title=fields.title(sent.get("t", "")),
+            referrer=fields.text(_plain(sent, "ref"), "referrer"),
             remote=remote.network(address) if private else address,
-            visitor="" if private else self._named(fields, environ),
-            agent=cut(_header(environ, "HTTP_USER_AGENT"), SIZES["agent"]),
-            language=cut(_header(environ, "HTTP_ACCEPT_LANGUAGE"), SIZES["language"]),
-            event=cut(_plain(fields, "e"), SIZES["event"]),
-            bytes=_number(fields, "b"),
-            width=_number(fields, "w"),
+            visitor="" if private else self._named(sent, environ),
+            agent=fields.text(_header(environ, "HTTP_USER_AGENT"), "agent"),
+            language=fields.text(_header(environ, "HTTP_ACCEPT_LANGUAGE"), "language"),
+            event=fields.text(_plain(sent, "e"), "event"),
+            bytes=_number(sent, "b"),
+            width=_number(sent, "w"),
             headers=self._headers(environ, NEVER_KEPT | ADDRESSES if private else NEVER_KEPT),
-            params=_params(page.query),
+            params=fields.params(page.query),
         )
         if self._visitors.mode == "hash" and not private:
             return msgspec.structs.replace(hit, visitor=self._visitors.hashed(hit))
@@ -78,8 +76,8 @@ class PixelReader:
         forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
         return remote.client(environ.get("REMOTE_ADDR", ""), forwarded, self._hops)
 
-    def _named(self, fields: Mapping[str, str], environ: Environ) -> str:
-        return self._visitors.named(fields.get("v", ""), environ.get("HTTP_COOKIE", ""))
+    def _named(self, sent: Mapping[str, str], environ: Environ) -> str:
+        return self._visitors.named(sent.get("v", ""), environ.get("HTTP_COOKIE", ""))
 
     def _headers(self, environ: Environ, never: Set[str]) -> dict[str, str]:
         names = self._kept
@@ -87,7 +85,7 @@ class PixelReader:
             sent = (n for n in environ if n.startswith("HTTP_") and n not in never)
             names = {name: name[5:].replace("_", "-").title() for name in sent}
         return {
-            name: cut(_header(environ, key), SIZES["header"])
+            name: fields.text(_header(environ, key), "header")
             for key, name in names.items()
             if key in environ and key not in never
         }
@@ -104,14 +102,14 @@ def parse_form(raw: bytes) -> dict[str, str]:
     pairs = raw.split(b"&", MAX_FIELDS)
     if len(pairs) > MAX_FIELDS:
         raise BadHit("too many parameters", f"at most {MAX_FIELDS}")
-    fields: dict[str, str] = {}
+    found: dict[str, str] = {}
     try:
         for pair in pairs:
             name, _, value = pair.partition(b"=")
-            fields.setdefault(name.decode(), _unescape(value))
+            found.setdefault(name.decode(), _unescape(value))
     except UnicodeDecodeError:
         raise BadHit("not UTF-8", "parameters are UTF-8, percent-encoded") from None
-    return fields
+    return found
 
 
 def _unescape(value: bytes) -> str:
@@ -151,31 +149,18 @@ def _header(environ: Environ, key: str) -> str:
     value: str = environ.get(key, "")
     if not value.isascii():
         value = value.encode("latin-1").decode("utf-8", "replace")
-    return CONTROL.sub(" ", value) if not value.isprintable() else value
+    return value
 
 
-def _plain(fields: Mapping[str, str], name: str) -> str:
-    value = fields.get(name, "")
+def _plain(sent: Mapping[str, str], name: str) -> str:
+    value = sent.get(name, "")
     if CONTROL.search(value):
         raise BadHit("control character", "no parameter but the title may hold one")
     return value
 
 
-def _number(fields: Mapping[str, str], name: str) -> int:
-    value = fields.get(name) or "0"
-    if not (value.isascii() and value.isdigit() and len(value) < 14 and int(value) <= MAX_NUMBER):
+def _number(sent: Mapping[str, str], name: str) -> int:
+    value = sent.get(name) or "0"
+    if not (value.isascii() and value.isdigit() and len(value) < 14 and int(value) <= fields.MAX_NUMBER):
         raise BadHit("bad number", "b and w take whole numbers of bytes and pixels")
     return int(value)
-
-
-def _params(query: str) -> dict[str, str]:
-    """The page's own query, for later questions; here what cannot be read is replaced."""
-    params: dict[str, str] = {}
-    for pair in query.split("&", MAX_PARAMS)[:MAX_PARAMS] if query else ():
-        name, _, value = pair.partition("=")
-        params.setdefault(_lenient(name), _lenient(value))
-    return params
-
-
-def _lenient(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")

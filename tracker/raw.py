@@ -14,6 +14,7 @@ from tracker.hit import Hit
 
 START = "0-0"  # the cursor of one that has read nothing
 SEEN = 86_400  # seconds a source's last position is remembered; a batch is tried again for seconds only
+
 KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
 
 Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read
@@ -22,25 +23,46 @@ encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Hit).decode
 
 
+class Moved(RuntimeError):
+    """A source stands at another position than its sender knows: somebody else has sent from it."""
+
+
 class RawLog:
     """The raw logs of all sites on one Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        script = Path(__file__).with_name("append.lua").read_text()
-        self._append = redis.register_script(script)
+        self._append = redis.register_script(Path(__file__).with_name("append.lua").read_text())
+        self._trim = redis.register_script(Path(__file__).with_name("trim.lua").read_text())
         self._known: dict[str, float] = {}  # site -> when to name it again; bounded like the sites
 
     def append(self, site: str, hits: Sequence[Hit], source: str, position: int) -> int:
         """Append the batch; 0 where this source's position was appended before, else its length."""
+        return self._send(site, hits, [source], [position, "<", SEEN])
+
+    def append_after(
+        self, site: str, hits: Sequence[Hit], names: Sequence[str], step: tuple[str, str], keep: int
+    ) -> int:
+        """Append what lies between two positions of a source, as in append; Moved if it stands elsewhere.
+
+        The positions are words of the source's own, empty for its beginning; the first of its names
+        tells where it stands, all of them are moved, and remembered for `keep` seconds.
+        """
+        before, after = step
+        appended = self._send(site, hits, names, [after, before, keep])
+        if appended < 0:
+            raise Moved(f"{names[0]} is not at {before or 'its beginning'} any more")
+        return appended
+
+    def position(self, site: str, name: str) -> str:
+        """Where a source stands, empty where nothing is known of it."""
+        found = cast(bytes | None, self._redis.get(keys.seen(site, name)))
+        return found.decode() if found else ""
+
+    def _send(self, site: str, hits: Sequence[Hit], names: Sequence[str], head: Sequence[Any]) -> int:
         self._name(site)
-        appended, new = cast(
-            list[int],
-            self._append(
-                keys=[keys.raw(site), keys.seen(site, source)],
-                args=[position, SEEN, *map(encode, hits)],
-            ),
-        )
+        places = [keys.raw(site), *(keys.seen(site, name) for name in names)]
+        appended, new = cast(list[int], self._append(keys=places, args=[*head, *map(encode, hits)]))
         if new:  # or Redis was emptied, and the name with it
             self._redis.sadd(keys.SITES, site)
         return appended
@@ -75,9 +97,22 @@ class RawLog:
         pairs = found.items() if isinstance(found, dict) else found
         return {keys.site_of(name.decode()) for name, _ in pairs}
 
-    def trim(self, site: str, before: str) -> int:
-        """Forget entries older than that id; how many went."""
-        return self._redis.xtrim(keys.raw(site), minid=before, approximate=True)
+    def trim(self, site: str, old: str, most: int, cursor: str) -> int:
+        """Forget hits before the id `old` and beyond the newest `most` (0: any number); how many went.
+
+        None goes that lies after the cursor.
+        """
+        bounds: list[Any] = [oldest([old, cursor]), most, cursor]
+        return cast(int, self._trim(keys=[keys.raw(site), keys.trimmed(site)], args=bounds))
+
+    def whole_since(self, site: str) -> str:
+        """The id before which hits have been forgotten; START where the log holds all there ever were."""
+        found = cast(bytes | None, self._redis.get(keys.trimmed(site)))
+        return found.decode() if found else START
+
+    def length(self, site: str) -> int:
+        """Hits in the log."""
+        return self._redis.xlen(keys.raw(site))
 
 
 def _entries(found: Any) -> list[Entry]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from tracker.hit import BadHit, site_name
+from tracker import casts
 
 PREFIX = "HITWALL_"
 URL_FILE = "redis.url"  # in the data directory, while an embedded Redis runs: where it listens
@@ -26,72 +25,7 @@ class BadSetting(ValueError):
     """A setting cannot be used; the message names the variable and what it takes."""
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def cast(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
-            raise ValueError(f"takes a whole number from {low} to {high}")
-        return int(value)
-
-    return cast
-
-
-def _names(value: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _sites(value: str) -> tuple[str, ...]:
-    names = _names(value)
-    if not names:
-        raise ValueError("takes * or host names with commas between them")
-    try:
-        return () if "*" in names else tuple(site_name(name) for name in names)
-    except BadHit as bad:
-        raise ValueError(f"takes * or host names with commas between them ({bad})") from None
-
-
-def _zone(value: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("takes the name of a time zone, such as Europe/Berlin") from None
-
-
-def _visitor(value: str) -> str:
-    if value not in ("cookie", "hash", "off"):
-        raise ValueError("takes cookie, hash or off")
-    return value
-
-
-def _host(value: str) -> str:
-    return value.strip("[]")
-
-
-def _redis_url(value: str) -> str:
-    parts = urlsplit(value)
-    try:
-        known = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
-    except ValueError:
-        known = False
-    if value and not known:
-        raise ValueError("takes an address such as redis://127.0.0.1:6379/0")
-    return value
-
-
-def _age(value: str) -> timedelta | None:
-    found = re.fullmatch(r"(\d{1,5})([hd])", value)
-    if found:
-        amount = int(found[1])
-        return timedelta(hours=amount) if found[2] == "h" else timedelta(days=amount)
-    if value == "0":
-        return None
-    raise ValueError("takes an age such as 36h or 14d, or 0 for ever")
-
-
-def _setting(default: str, help: str, cast: Callable[[str], Any] = _text, name: str = "") -> Any:
+def _setting(default: str, help: str, cast: Callable[[str], Any] = casts.text, name: str = "") -> Any:
     meta = {"default": default, "help": help, "cast": cast, "name": name}
     return field(default_factory=lambda: cast(default), metadata=meta)
 
@@ -100,31 +34,43 @@ def _setting(default: str, help: str, cast: Callable[[str], Any] = _text, name: 
 class Settings:
     """What an operator can set. `Settings()` has the defaults, `Settings.read()` the environment's."""
 
-    redis_url: str = _setting("", "The Redis to use; unset: an embedded one", _redis_url, "REDIS_URL")
-    host: str = _setting("127.0.0.1", "Address the web process listens on", _host)
-    port: int = _setting("8000", "Port the web process listens on", _number(1, 65535))
+    redis_url: str = _setting("", "The Redis to use; unset: an embedded one", casts.redis_url, "REDIS_URL")
+    host: str = _setting("127.0.0.1", "Address the web process listens on", casts.host)
+    port: int = _setting("8000", "Port the web process listens on", casts.number(1, 65535))
     data: Path = _setting("./data", "Directory of the embedded Redis", Path)
-    sites: tuple[str, ...] = _setting("*", "Sites that may count here, with commas", _sites)
+    sites: tuple[str, ...] = _setting("*", "Sites that may count here, with commas", casts.sites)
     token: str = _setting("", "Who has it may look; needed where HOST is not loopback")
-    timezone: ZoneInfo = _setting("UTC", "Zone that names hours, days and months", _zone)
-    trusted_proxies: int = _setting("0", "Proxies of ours that add to X-Forwarded-For", _number(0, 10))
-    workers: int = _setting("1", "Web processes", _number(1, 64))
-    streams: int = _setting("2000", "Walls that one web process serves at once", _number(1, 20000))
+    timezone: ZoneInfo = _setting("UTC", "Zone that names hours, days and months", casts.zone)
+    trusted_proxies: int = _setting("0", "Proxies of ours that add to X-Forwarded-For", casts.number(0, 10))
+    workers: int = _setting("1", "Web processes", casts.number(1, 64))
+    streams: int = _setting("2000", "Walls that one web process serves at once", casts.number(1, 20000))
     embedded_port: int = _setting(
-        "6399", "Port of the embedded Redis, or the next free one", _number(1, 65535)
+        "6399", "Port of the embedded Redis, or the next free one", casts.number(1, 65535)
     )
-    visitor: str = _setting("cookie", "How visitors are told apart: cookie, hash or off", _visitor)
+    visitor: str = _setting("cookie", "How visitors are told apart: cookie, hash or off", casts.visitor)
     headers: tuple[str, ...] = _setting(
-        CLIENT_HINTS, "Request headers kept; * all but Cookie and Authorization", _names
+        CLIENT_HINTS, "Request headers kept; * all but Cookie and Authorization", casts.names
     )
-    max_sites: int = _setting("1000", "Sites at most; later ones are refused", _number(1, 100000))
+    max_sites: int = _setting("1000", "Sites at most; later ones are refused", casts.number(1, 100000))
     max_labels: int = _setting(  # not below the minutes of a day: the series are summaries, too
-        "10000", "Labels of a counter at most; the rest is (other)", _number(1440, 1000000)
+        "10000", "Labels of a counter at most; the rest is (other)", casts.number(1440, 1000000)
     )
-    keep_hour: timedelta | None = _setting("14d", "Age at which hour counters expire", _age)
-    keep_day: timedelta | None = _setting("400d", "Age at which day counters expire", _age)
-    keep_month: timedelta | None = _setting("0", "Age at which month counters expire", _age)
-    keep_raw: timedelta | None = _setting("30d", "Age at which raw hits are forgotten", _age)
+    summaries: tuple[str, ...] = _setting(
+        "*", "Summaries counted: names, * for all of ours, module:function for yours", casts.names
+    )
+    url_params: tuple[str, ...] = _setting(
+        "", "Query parameters that make another page, as in ?p=12", casts.names
+    )
+    geoip: Path | None = _setting("", "An MMDB file that knows the countries of addresses", casts.file)
+    count_bots: bool = _setting(
+        "no", "yes: bots count everywhere; no: in the summary bot alone", casts.choice
+    )
+    archive: str = _setting("", "The SQL database of hitwall archive and its reports, as a SQLAlchemy URL")
+    keep_hour: timedelta | None = _setting("14d", "Age at which hour counters expire", casts.age)
+    keep_day: timedelta | None = _setting("400d", "Age at which day counters expire", casts.age)
+    keep_month: timedelta | None = _setting("0", "Age at which month counters expire", casts.age)
+    keep_raw: timedelta | None = _setting("30d", "Age at which raw hits are forgotten", casts.age)
+    keep_raw_max: int = _setting("1000000", "Raw hits kept at most of a site; 0 for any number", casts.length)
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":

@@ -1,0 +1,5 @@
+"""Commands that ask: top, series, hits, sites, watch, export."""
+
+import click
+
+COMMANDS: list[click.Command] = []

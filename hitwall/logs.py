@@ -1,0 +1,5 @@
+"""Commands that read log files: import, follow."""
+
+import click
+
+COMMANDS: list[click.Command] = []

@@ -1,0 +1,5 @@
+"""Commands of the SQL archive: archive, report."""
+
+import click
+
+COMMANDS: list[click.Command] = []

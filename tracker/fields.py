@@ -1,0 +1,34 @@
+"""The fields of a hit as every door cleans them: how long a text may be, and what may stand in it."""
+
+from urllib.parse import unquote_to_bytes
+
+from tracker.hit import CONTROL, MAX_PARAMS, cut
+
+# Bytes; what is longer is cut at a character's boundary.
+SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
+MAX_NUMBER = 2**32  # bytes of a page; the sums of a bucket stay below the 2^53 that Lua adds exactly
+
+
+def text(value: str, name: str) -> str:
+    """One line of valid UTF-8, no longer than that field may be."""
+    if not value.isprintable():
+        value = CONTROL.sub(" ", value.encode(errors="replace").decode())
+    return cut(value, SIZES[name])
+
+
+def title(value: str) -> str:
+    """As a browser shows it: runs of white space are one blank."""
+    return cut(" ".join(value.split()), SIZES["title"])
+
+
+def params(query: str) -> dict[str, str]:
+    """The parameters of a page's query, for later questions; what cannot be read is replaced."""
+    found: dict[str, str] = {}
+    for pair in query.split("&", MAX_PARAMS)[:MAX_PARAMS] if query else ():
+        name, _, value = pair.partition("=")
+        found.setdefault(_lenient(name), _lenient(value))
+    return found
+
+
+def _lenient(part: str) -> str:
+    return unquote_to_bytes(part.replace("+", " ")).decode("utf-8", "replace")
