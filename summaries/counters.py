@@ -10,7 +10,7 @@ import msgpack
 from redis import Redis
 
 from summaries.buckets import Calendar
-from summaries.fold import Run, Sums
+from summaries.fold import Share, Sums, shares
 from summaries.tally import SHOWN, Row, Tally, tally_of
 from tracker import keys
 from tracker.raw import START
@@ -70,7 +70,7 @@ class Counters:
     def apply(self, batch: Batch) -> bool:
         """Count the batch and announce it; False where another counter has counted these hits."""
         places = Places([keys.cursor(batch.site), keys.live(batch.site)])
-        items = [item for run in batch.sums.runs for item in self._items(batch, run, places)]
+        items = [item for share in shares(batch.sums.runs) for item in self._items(batch, share, places)]
         active = [
             [places.of(keys.active(batch.site, minute)), _expiry(minute), sorted(visitors)]
             for minute, visitors in batch.sums.active.items()
@@ -82,9 +82,9 @@ class Counters:
         packed = msgpack.packb(head + tail, use_bin_type=False)
         return bool(self._apply(keys=places.keys, args=[packed]))
 
-    def _items(self, batch: Batch, run: Run, places: "Places") -> Iterable[list[Any]]:
-        alive = [bucket for bucket in run.buckets if self._lives(bucket, batch.now)]
-        for name, tallies in run.sums.items():
+    def _items(self, batch: Batch, share: Share, places: "Places") -> Iterable[list[Any]]:
+        alive = [bucket for bucket in share.buckets if self._lives(bucket, batch.now)]
+        for name, tallies in share.sums.items():
             if tallies and alive:
                 hits, sizes = zip(*tallies.values(), strict=True)
                 spots = [self._spot(batch.site, name, bucket, places) for bucket in alive]

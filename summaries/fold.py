@@ -17,13 +17,17 @@ Tallies = dict[str, list[int]]  # label -> [hits, bytes], labels in the order fi
 
 @dataclass
 class Run:
-    """The sums of consecutive hits that fall in the same hour, and so in the same day and month.
-
-    Within a run the three buckets have equal sums. Runs are applied one after the other: whether
-    a label is among the first that fit under the cap does not depend on how hits were batched.
-    """
+    """The sums of consecutive hits that fall in the same hour, and so in the same day and month."""
 
     buckets: Names
+    sums: dict[str, Tallies]  # summary -> its tallies
+
+
+@dataclass(frozen=True)
+class Share:
+    """Sums that some buckets have in common."""
+
+    buckets: list[str]
     sums: dict[str, Tallies]  # summary -> its tallies
 
 
@@ -36,6 +40,37 @@ class Sums:
     active: dict[datetime, set[str]] = field(default_factory=dict)  # minute -> visitors
     errors: dict[str, Exception] = field(default_factory=dict)  # hook -> the last it raised
     failures: Counter[str] = field(default_factory=Counter)  # hook -> hits it did not count
+
+
+def shares(runs: Sequence[Run]) -> list[Share]:
+    """The sums of each bucket of these runs, each bucket once.
+
+    Labels stand in the order in which the bucket saw them first: whether one is among the first that
+    fit under the cap does not depend on how hits were batched.
+    """
+    parts: dict[str, list[int]] = {}  # bucket -> its runs
+    for place, run in enumerate(runs):
+        for bucket in run.buckets:
+            parts.setdefault(bucket, []).append(place)
+    together: dict[tuple[int, ...], list[str]] = {}
+    for bucket, places in parts.items():
+        together.setdefault(tuple(places), []).append(bucket)
+    return [
+        Share(buckets, runs[places[0]].sums if len(places) == 1 else _merged([runs[p].sums for p in places]))
+        for places, buckets in together.items()
+    ]
+
+
+def _merged(sums: Sequence[Mapping[str, Tallies]]) -> dict[str, Tallies]:
+    whole: dict[str, Tallies] = {name: {} for name in sums[0]}
+    for part in sums:
+        for name, tallies in part.items():
+            into = whole[name]
+            for label, (hits, size) in tallies.items():
+                tally = into.setdefault(label, [0, 0])
+                tally[0] += hits
+                tally[1] += size
+    return whole
 
 
 def nobody(hit: Hit) -> bool:
