@@ -84,7 +84,7 @@ class Counting:
             return Step()
         end, hits = entries[-1][0], [hit for _, hit in entries if hit]
         sums = fold(hits, {name: self.hooks[name] for name in names}, self.calendar, self.apart)
-        fresh = [hit for _, hit in news(entries, self.apart)]
+        fresh = [hit for _, hit in news(entries, self.apart, end)]
         batch = Batch(site, names, start, end, sums, recent(fresh), len(fresh), datetime.now(UTC))
         if not self.counters.apply(batch):
             self._cursors.pop(site, None)  # another counter was first: see where it left off

@@ -152,7 +152,7 @@ class Hub:
         snapshot = self._counters.read(feed.site, tallies)
         cursor = snapshot.cursors.get("server", START)
         entries = self._raw.before(feed.site, cursor, SEED)
-        fresh = news(entries, self._picked.apart)
+        fresh = news(entries, self._picked.apart, cursor)
         newest = [hit for _, hit in fresh[SHOWN - 1 :: -1]]
         rate = feed.picture.rate if feed.picture else self._rate(entries, fresh, now)
         return Picture(feed.site, bucket, self._calendar, snapshot, json.loads(recent(newest)), rate)

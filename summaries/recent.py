@@ -1,25 +1,24 @@
 """The last hits as a wall shows them."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from summaries import hooks
 from tracker.hit import Hit, cut
-from tracker.raw import Entry, milliseconds, order
+from tracker.raw import Entry, order
 
 SHOWN = 10
-LATE = 300_000  # milliseconds after its own time, a hit that arrives is no news any more
+LATE = timedelta(minutes=5)  # after its own time, a hit is no news any more
+LAST = 2.0**37  # seconds since 1970 that a datetime can hold; an id can be any number
 LONGEST = 200  # bytes of a path or title on the wall
 
 
-def news(entries: Iterable[Entry], apart: Callable[[Hit], bool]) -> list[tuple[str, Hit]]:
-    """What a wall shows as it comes: of people, and of now; an imported log is no news."""
-    return [
-        (name, hit)
-        for name, hit in entries
-        if hit and order(name)[0] - milliseconds(hit.at) < LATE and not apart(hit)
-    ]
+def news(entries: Sequence[Entry], apart: Callable[[Hit], bool], newest: str) -> list[tuple[str, Hit]]:
+    """What a wall shows as it comes: of people, and of the time of the id `newest`; no imported log is."""
+    since = datetime.fromtimestamp(min(order(newest)[0] / 1000, LAST), UTC) - LATE
+    return [(name, hit) for name, hit in entries if hit and hit.at > since and not apart(hit)]
 
 
 def recent(hits: Iterable[Hit]) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from summaries.buckets import Calendar
-from summaries.fold import MAX_LABEL, Sums, fold
+from summaries.fold import MAX_LABEL, Sums, fold, shares
 from summaries.hooks import Hook, in_calendar
 from tests.hits import NOW, generated_hits, hit
 from tracker.hit import Hit
@@ -168,3 +168,20 @@ def test_any_text_is_a_label_that_redis_can_hold(text: str) -> None:
     for label in labels(long):
         assert long.startswith(label)
         assert MAX_LABEL - 4 < len(label.encode()) <= MAX_LABEL
+
+
+@given(st.lists(generated_hits(), max_size=40))
+def test_shares_hold_each_bucket_once_with_its_labels_in_the_order_first_seen(hits: list[Hit]) -> None:
+    seen: dict[str, dict[str, list[int]]] = {}
+    for each in hits:
+        for bucket in UTC_CALENDAR.names(each.at):
+            tally = seen.setdefault(bucket, {}).setdefault(each.path, [0, 0])
+            tally[0] += 1
+            tally[1] += each.bytes
+    told = [
+        (bucket, list(share.sums["path"].items()))
+        for share in shares(fold(hits, {"path": lambda hit: hit.path}, UTC_CALENDAR).runs)
+        for bucket in share.buckets
+    ]
+    assert len(told) == len(dict(told))
+    assert dict(told) == {bucket: list(tallies.items()) for bucket, tallies in seen.items()}

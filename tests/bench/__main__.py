@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import counting, door, machine, traffic, walls
+from tests.bench import counting, door, imports, machine, traffic, walls
 from tests.bench.report import Part
 from tracker.access_log import Line, parse_line
 from tracker.hit import BadHit
@@ -34,6 +34,7 @@ def main(names: list[str]) -> None:
         parts: dict[str, Callable[[], Part]] = {
             "door": partial(door.measure, file),
             "counting": partial(counting.measure, plan),
+            "import": partial(imports.measure, Path(folder), plan),
             "walls": partial(walls.measure, file, plan),
         }
         done = []
