@@ -17,6 +17,7 @@ from tracker.raw import START
 
 WIDEST = 12  # runs; a batch that spreads over more hours is announced without its numbers
 ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
+FAILED = 40 * 86_400  # seconds that a day's account of failing hooks is kept
 EPOCH = datetime.fromtimestamp(0, UTC)
 WHOLE = {"minute": 2000, "server": 10}  # labels announced; of other summaries only a top list's
 
@@ -114,6 +115,20 @@ class Counters:
         pairs = zip(hashes[::2], hashes[1::2], strict=True)
         tallies = (tally_of(*pair, most) for pair, most in zip(pairs, wanted.values(), strict=True))
         return Snapshot(_cursors(cursors), dict(zip(wanted, tallies, strict=True)))
+
+    def note_failures(self, site: str, failures: Mapping[str, int], now: datetime) -> None:
+        """Add to the day's account of hits that hooks failed on; it is for people, and not exact."""
+        if failures:
+            pipe = self._redis.pipeline()
+            for name, hits in failures.items():
+                pipe.hincrby(keys.failed(site, now), name, hits)
+            pipe.expire(keys.failed(site, now), FAILED)
+            pipe.execute()
+
+    def failures(self, site: str, now: datetime) -> dict[str, int]:
+        """Summary -> hits of the day (UTC) that its hook failed on."""
+        found = cast(dict[bytes, bytes], self._redis.hgetall(keys.failed(site, now)))
+        return {name.decode(): int(hits) for name, hits in sorted(found.items())}
 
     def active(self, site: str, now: datetime, minutes: int = 5) -> int:
         """Visitors seen in this minute and those before, `minutes` in all; near to 1 % exact."""

@@ -103,6 +103,7 @@ class Counting:
         """A failing hook is logged once a minute, with how many hits it has lost since."""
         if unreadable:
             log.error("%s: %d entries of the raw log cannot be read", site, unreadable)
+        self.counters.note_failures(site, sums.failures, datetime.now(UTC))
         for name, error in sums.errors.items():
             self._failures[name] = self._failures.get(name, 0) + sums.failures[name]
             if time.monotonic() - self._warned.get(name, -TIDY) >= TIDY:

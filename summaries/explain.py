@@ -20,6 +20,8 @@ KINDS = {
     "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "
     "appended twice. Expires a day after the last batch, 400 days after it for a log file.",
     "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",
+    "failed": "Hits of {site} that are missing in a summary because its hook failed on {detail} UTC: "
+    "summary -> hits. Expires after 40 days.",
     "refused": "Hits refused at the doors on {detail} UTC: reason -> hits. Expires after 40 days.",
     "salt": "The salt of hashed visitors of {detail} UTC. Expires 2 days after it was made.",
 }
@@ -49,7 +51,7 @@ def _is_time(key: keys.Key, calendar: Calendar) -> bool:
             calendar.expires(key.bucket)
         elif key.kind == "active":
             datetime.fromisoformat(key.detail) + ACTIVE
-        elif key.kind in ("refused", "salt"):
+        elif key.kind in ("refused", "salt", "failed"):
             datetime.fromisoformat(key.detail)
     except (ValueError, OverflowError):
         return False

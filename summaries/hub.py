@@ -18,7 +18,7 @@ from summaries.counters import Counters, announcement
 from summaries.feed import LOOK, Feed
 from summaries.frame import RATE_SPAN, Picture, Rate, rate_of, wanted
 from summaries.recent import SHOWN, news, recent
-from summaries.watched import Watched
+from summaries.watched import Watched, gone
 from tracker import keys
 from tracker.hit import Hit
 from tracker.raw import START, Entry, RawLog, order
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds the hub waits for an announcement before it looks around
 FOREIGN = (ValueError, TypeError, AttributeError, UnpackException)  # what a message not of ours raises
-LAGGING = 5.0  # seconds that hits may wait to be counted before the walls say so
 SEED = 500  # raw hits looked at to know the rate of a site that begins to be watched
 
 
@@ -165,6 +164,7 @@ class Hub:
     def _look(self, name: str, watched: Watched, now: datetime) -> None:
         """Active visitors, the backlog, and whether an announcement has failed to come."""
         watched.active = self._counters.active(name, now)
+        watched.failures = self._counters.failures(name, now)
         found = self._counters.cursors(name).get("server", START)
         waiting = self._raw.after(name, found, 1)
         arrived = order(waiting[0][0])[0] / 1000 if waiting else now.timestamp()
@@ -179,16 +179,7 @@ class Hub:
                 "active": watched.active,
                 "lag": watched.lag,
                 "watching": sum(feed.viewers for feed in watched.feeds.values()),
-                "notes": self._notes(watched, now),
+                "notes": watched.notes(now) if self._down is None else gone(self._down),
             }
             for feed in list(watched.feeds.values()):
                 feed.draw(now, beside)
-
-    def _notes(self, watched: Watched, now: datetime) -> list[dict[str, str]]:
-        """What keeps the numbers from being up to date, and since when, to the second."""
-        if self._down:
-            return [{"what": "redis", "since": self._down.isoformat(timespec="seconds")}]
-        if watched.lag > LAGGING:
-            since = datetime.fromtimestamp(int(now.timestamp() - watched.lag), UTC)
-            return [{"what": "behind", "since": since.isoformat()}]
-        return []

@@ -2,9 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from summaries.counters import Announcement
 from summaries.feed import Feed
+
+LAGGING = 5.0  # seconds that hits may wait to be counted before the walls say so
+
+Note = dict[str, str]  # `what` keeps the numbers from being up to date, and `since` when, to the second
 
 
 @dataclass
@@ -17,6 +22,7 @@ class Watched:
     looked: float = float("-inf")
     active: int = 0
     lag: float = 0.0  # age of the oldest hit that is not counted, seconds
+    failures: dict[str, int] = field(default_factory=dict)  # summary -> hits of today its hook failed on
 
     def tell(self, news: Announcement) -> None:
         for feed in self.feeds.values():
@@ -30,3 +36,19 @@ class Watched:
         """All pictures have to be read anew."""
         for feed in self.feeds.values():
             feed.stale = True
+
+    def notes(self, now: datetime) -> list[Note]:
+        """What is wrong with the numbers."""
+        found = [
+            {"what": f"The summary {name} lacks {hits} hits of today, its hook failed on them"}
+            for name, hits in self.failures.items()
+        ]
+        if self.lag > LAGGING:
+            since = datetime.fromtimestamp(int(now.timestamp() - self.lag), UTC)
+            found.append({"what": "behind", "since": since.isoformat()})
+        return found
+
+
+def gone(since: datetime) -> list[Note]:
+    """Redis is out of reach since then."""
+    return [{"what": "redis", "since": since.isoformat(timespec="seconds")}]

@@ -197,6 +197,8 @@ def test_law_4_a_hook_that_fails_is_logged_once_a_minute_with_what_it_has_lost(
     lost = "summary picky failed on {} hits: RuntimeError('no')"
     assert logged == [[lost.format(1)], [], [lost.format(5)]]
     assert caplog.records[-1].exc_info
+    told = [redis.hgetall(key) for key in redis.scan_iter("hitwall:*:failed:*")]
+    assert sum(int(hits) for account in told for hits in account.values()) == 6  # for walls and status
     assert (counts(redis), counts(redis, "picky")) == ({SITE: 6}, {})
 
 

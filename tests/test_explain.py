@@ -24,6 +24,7 @@ PLAIN = {
     ),
     "trimmed": (keys.trimmed(HOST), f"Where the raw log of {HOST} begins"),
     "active": (keys.active(HOST, NOW), f"Visitors of {HOST} active in the minute 2126-11-21T06:31 UTC"),
+    "failed": (keys.failed(HOST, NOW), f"Hits of {HOST} that are missing in a summary"),
     "refused": (keys.refused(NOW), "refused at the doors on 2126-11-21 UTC"),
     "salt": (keys.salt(NOW), "hashed visitors of 2126-11-21 UTC"),
 }

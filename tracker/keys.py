@@ -8,6 +8,7 @@
     hitwall:{site}:seen:<source>                      string   last position appended from a source
     hitwall:{site}:trimmed                            string   stream id before which raw hits were forgotten
     hitwall:{site}:active:<minute>                    HLL      visitors active in that minute (UTC)
+    hitwall:{site}:failed:<day>                       hash     summary -> hits that its hook failed on (UTC)
     hitwall:{site}:live                               channel  what each counted batch added
     hitwall:refused:<day>                             hash     reason -> hits refused that day (UTC)
     hitwall:salt:<day>                                string   the day's salt of hashed visitors
@@ -35,6 +36,7 @@ SHAPES = {
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
     "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed)"),
     "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
+    "failed": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
     "active": re.compile(
         rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:active:(?P<minute>\d{{4}}-\d\d-\d\dT\d\d:\d\d)"
     ),
@@ -88,6 +90,10 @@ def counter(site: str, measure: str, summary: str, bucket: str) -> str:
 
 def active(site: str, minute: datetime) -> str:
     return f"hitwall:{{{site}}}:active:{minute:%Y-%m-%dT%H:%M}"
+
+
+def failed(site: str, day: datetime) -> str:
+    return f"hitwall:{{{site}}}:failed:{day:%Y-%m-%d}"
 
 
 def refused(day: datetime) -> str:
