@@ -1,12 +1,13 @@
 """What a key is, in words: which hook, which span, when it expires."""
 
 import inspect
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from summaries.buckets import Calendar
 from summaries.counters import ACTIVE
-from summaries.hooks import in_calendar
+from summaries.hooks import Hook
 from tracker import keys
 
 KINDS = {
@@ -27,15 +28,18 @@ KINDS = {
 }
 
 
-def explain(text: str, calendar: Calendar) -> str:
-    """Sentences about a key, times in the calendar's zone. Raises ValueError for a foreign key."""
+def explain(text: str, calendar: Calendar, hooks: Mapping[str, Hook]) -> str:
+    """Sentences about a key, times in the calendar's zone, summaries in their own words.
+
+    Raises ValueError for a foreign key.
+    """
     key = keys.parse(text)
     if key is None or not _is_time(key, calendar):
         raise ValueError(
             f"{text} is no key of Hitwall. Ours begin with hitwall: and are listed in the README."
         )
     if key.kind == "counter":
-        return _counter(key, calendar)
+        return _counter(key, calendar, hooks.get(key.summary))
     said = KINDS[key.kind].format(site=key.site, detail=key.detail)
     if key.kind == "active":
         minute = datetime.strptime(key.detail, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
@@ -58,8 +62,7 @@ def _is_time(key: keys.Key, calendar: Calendar) -> bool:
     return True
 
 
-def _counter(key: keys.Key, calendar: Calendar) -> str:
-    hook = in_calendar(calendar).get(key.summary)
+def _counter(key: keys.Key, calendar: Calendar, hook: Hook | None) -> str:
     doc = " ".join((inspect.getdoc(hook) or "").split()) if hook else "no hook of this name is installed"
     start, end = calendar.span(key.bucket)
     expires = calendar.expires(key.bucket)

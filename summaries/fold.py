@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from summaries.buckets import Calendar, Names
 from summaries.hooks import Hook
+from summaries.tally import OTHER
 from tracker.hit import Hit, cut
 
 MAX_LABEL = 512  # bytes
@@ -143,7 +144,9 @@ def _each(labels: str | Iterable[str]) -> Sequence[str]:
 
 
 def _label(text: str) -> str:
-    """What fits in a field: valid UTF-8 of at most MAX_LABEL bytes."""
+    """What fits in a field: valid UTF-8 of at most MAX_LABEL bytes, and not what stands for the rest."""
+    if text == OTHER:
+        return "other"
     if text.isascii():
         return text[:MAX_LABEL]
     return cut(text.encode(errors="replace").decode(), MAX_LABEL)

@@ -7,39 +7,44 @@ def section(hit: Hit) -> str:
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 
-from ua_parser import parse_user_agent
-
+from summaries import agents, paths
 from summaries.buckets import Calendar
 from tracker.hit import Hit
 from tracker.keys import SUMMARY
 
 Hook = Callable[[Hit], str | Iterable[str] | None]
 
-HOOKS: dict[str, Hook] = {}  # every @summary by its name
-CACHED = 4096  # agents, languages and referrers whose labels are remembered
+HOOKS: dict[str, Hook] = {}  # every @summary of this module by its name
+FURTHER = {"minute", "country"}  # standard, too: they need settings, see in_calendar and summaries/chosen.py
+CACHED = 4096  # languages and referrers whose labels are remembered
+CAMPAIGNS = 10  # labels of one hit at most; there are nine utm_ parameters
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?:[:/?#]|$)", re.I)
+UTM = re.compile(r"utm_[a-z_]{1,30}")
 
 
 def summary(hook: Hook) -> Hook:
     """Count every hit under the label or labels that the function returns; None counts it nowhere.
 
-    The function's name is the summary's name. Raises ValueError where it is no plain lower-case
+    The function's name is the summary's name. One of this module counts from now on, one of your own
+    modules where HITWALL_SUMMARIES names it. Raises ValueError where the name is no plain lower-case
     identifier or taken by another.
     """
     name = hook.__name__
     if not re.fullmatch(SUMMARY, name):
         raise ValueError(f"{name} is no name for a summary: lower-case letters, digits and _")
-    if name in (*HOOKS, "minute"):  # in_calendar has that one
+    if name in HOOKS or name in FURTHER:
         raise ValueError(f"there are two summaries named {name}")
-    HOOKS[name] = hook
+    if hook.__module__ == __name__:
+        HOOKS[name] = hook
     return hook
 
 
 def in_calendar(calendar: Calendar) -> dict[str, Hook]:
-    """All hooks by name; `minute` counts in the calendar's zone."""
+    """The hooks of this module by name, and `minute`, which counts in the calendar's zone."""
 
     def minute(hit: Hit) -> str:
         """Minute of the day, such as 06:31: a time series."""
@@ -57,7 +62,7 @@ def server(hit: Hit) -> str:
 @summary
 def url(hit: Hit) -> str | None:
     """Path of the page, without its query. A custom event is no page view and counts nowhere here."""
-    return None if hit.event else hit.path
+    return None if hit.event else paths.page(hit.path)
 
 
 @summary
@@ -69,7 +74,7 @@ def ip(hit: Hit) -> str | None:
 @summary
 def browser(hit: Hit) -> str | None:
     """Browser and major version, such as Firefox 140."""
-    return _browser(hit.agent) if hit.agent else None
+    return agents.browser(hit.agent) if hit.agent else None
 
 
 @summary
@@ -91,13 +96,64 @@ def referrer(hit: Hit) -> str | None:
     return None if host == hit.site.partition(":")[0] else host
 
 
-@lru_cache(maxsize=CACHED)
-def _browser(agent: str) -> str:
-    """Source of families and versions: https://github.com/ua-parser/uap-core"""
-    found = parse_user_agent(agent)
-    if found is None:
-        return "Other"
-    return f"{found.family} {found.major}" if found.major else found.family
+@summary
+def platform(hit: Hit) -> str | None:
+    """Operating system, such as Windows: as the browser's client hint says, else as its agent does."""
+    if hit.headers:
+        hinted = agents.HINTED.get(_header(hit, "Sec-CH-UA-Platform").strip('" '))
+        if hinted:
+            return hinted
+    return agents.platform(hit.agent) if hit.agent else None
+
+
+@summary
+def device(hit: Hit) -> str | None:
+    """Phone, Tablet, Desktop, TV or Console: as the client hint says, else as the agent does."""
+    if hit.headers and _header(hit, "Sec-CH-UA-Mobile") == "?1":
+        return "Phone"
+    return agents.device(hit.agent) if hit.agent else None
+
+
+@summary
+def title(hit: Hit) -> str | None:
+    """Title of the page. A custom event counts nowhere here."""
+    return None if hit.event else hit.title or None
+
+
+@summary
+def status(hit: Hit) -> str | None:
+    """HTTP status, such as 404, where the door knows it."""
+    return str(hit.status) if hit.status else None
+
+
+@summary
+def campaign(hit: Hit) -> list[str] | None:
+    """Every utm_ parameter of the address in lower case, such as utm_source=newsletter."""
+    return list(islice(_campaigns(hit.params), CAMPAIGNS)) if hit.params else None
+
+
+@summary
+def event(hit: Hit) -> str | None:
+    """Name of the custom event."""
+    return hit.event or None
+
+
+@summary
+def bot(hit: Hit) -> str | None:
+    """Name of the bot, such as Googlebot; None for people."""
+    return agents.bot(hit.agent) if hit.agent else None
+
+
+def _header(hit: Hit, name: str) -> str:
+    """A kept header, as HITWALL_HEADERS spells it or as HITWALL_HEADERS=* does."""
+    return hit.headers.get(name) or hit.headers.get(name.title(), "")
+
+
+def _campaigns(params: Mapping[str, str]) -> Iterator[str]:
+    for name, value in params.items():
+        name, value = name.strip().lower(), " ".join(value.lower().split())
+        if value and UTM.fullmatch(name):
+            yield f"{name}={value}"
 
 
 @lru_cache(maxsize=CACHED)

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+AGENT = (  # not the HeadlessChrome of one that is driven: bots are counted apart
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+)
 ARGUMENTS = [
     "--disable-background-networking",
     "--disable-blink-features=AutomationControlled",  # navigator.webdriver is false as a person's
@@ -19,6 +22,7 @@ ARGUMENTS = [
     "--disable-gpu",
     "--disable-sync",
     "--no-first-run",
+    f"--user-agent={AGENT}",
 ]
 
 

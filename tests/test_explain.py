@@ -6,11 +6,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from summaries.buckets import Calendar
+from summaries.chosen import chosen
 from summaries.explain import KINDS, explain
 from tests.hits import NOW
 from tracker import keys
+from tracker.settings import Settings
 
 BERLIN = Calendar(ZoneInfo("Europe/Berlin"), (timedelta(days=14), timedelta(days=400), None))
+HOOKS = chosen(Settings()).hooks
 HOST = "shop.example:8080"
 PLAIN = {
     "sites": (keys.SITES, "The sites that have been seen"),
@@ -47,13 +50,13 @@ def test_every_kind_of_key_is_explained_here() -> None:
 @pytest.mark.parametrize("kind", PLAIN)
 def test_a_key_is_explained_in_words(kind: str) -> None:
     key, words = PLAIN[kind]
-    said = explain(key, BERLIN)
+    said = explain(key, BERLIN, HOOKS)
     assert words in said
     assert "{" not in said
 
 
 def test_the_visitors_of_a_minute_say_when_they_expire() -> None:
-    assert explain(keys.active(HOST, NOW), BERLIN).endswith(" Expires 2126-11-21 07:46.")  # Berlin's
+    assert explain(keys.active(HOST, NOW), BERLIN, HOOKS).endswith(" Expires 2126-11-21 07:46.")  # Berlin's
 
 
 @pytest.mark.parametrize(
@@ -79,7 +82,7 @@ def test_a_counter_says_its_summary_its_span_and_when_it_expires(
     measure: str, bucket: str, span: str, expires: str
 ) -> None:
     what = {"hits": "Hits", "bytes": "Bytes transferred"}[measure]
-    assert explain(keys.counter(HOST, measure, "language", bucket), BERLIN).splitlines() == [
+    assert explain(keys.counter(HOST, measure, "language", bucket), BERLIN, HOOKS).splitlines() == [
         f"{what} of {HOST} by language: a hash, label -> {measure}.",
         "Summary  language: First language that the browser asks for, such as en-US.",
         f"Span     {span} zone Europe/Berlin)",
@@ -88,14 +91,14 @@ def test_a_counter_says_its_summary_its_span_and_when_it_expires(
 
 
 def test_the_counter_of_a_summary_that_is_gone_says_so() -> None:
-    said = explain(keys.counter(HOST, "hits", "gone", "day:2026-11-21"), BERLIN)
+    said = explain(keys.counter(HOST, "hits", "gone", "day:2026-11-21"), BERLIN, HOOKS)
     assert "Summary  gone: no hook of this name is installed" in said
 
 
 @pytest.mark.parametrize("key", ["", "visits", "hitwall:{Example}:raw", "hitwall:{a}:hits:url:year:2026"])
 def test_a_foreign_key_is_called_one(key: str) -> None:
     with pytest.raises(ValueError, match="is no key of Hitwall"):
-        explain(key, BERLIN)
+        explain(key, BERLIN, HOOKS)
 
 
 @pytest.mark.parametrize(
@@ -103,4 +106,4 @@ def test_a_foreign_key_is_called_one(key: str) -> None:
 )
 def test_a_bucket_that_no_calendar_has_makes_a_foreign_key(bucket: str) -> None:
     with pytest.raises(ValueError, match="is no key of Hitwall"):
-        explain(keys.counter(HOST, "hits", "url", bucket), BERLIN)
+        explain(keys.counter(HOST, "hits", "url", bucket), BERLIN, HOOKS)

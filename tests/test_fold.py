@@ -140,6 +140,7 @@ def test_law_4_an_answer_that_is_no_label_counts_nothing(answer: object) -> None
         ("a" + "ü" * 600, ["a" + "ü" * 255]),
         (["ü" * 300, "ü" * 400], ["ü" * 256]),
         ("a\ud800b", ["a?b"]),
+        (["(other)", "other"], ["other"]),
     ],
     ids=[
         "none",
@@ -154,6 +155,7 @@ def test_law_4_an_answer_that_is_no_label_counts_nothing(answer: object) -> None
         "boundary",
         "cut to one",
         "surrogate",
+        "what stands for the rest",
     ],
 )
 def test_labels_are_one_several_or_none_and_fit_a_field(answer: object, expected: list[str]) -> None:

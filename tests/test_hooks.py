@@ -13,12 +13,19 @@ from summaries.hooks import HOOKS, in_calendar, summary
 from tests.hits import CHROME, FIREFOX, SITE, hit
 from tracker.hit import Hit
 
-STANDARD = {"server", "url", "ip", "browser", "language", "visitor", "referrer", "minute"}
+STANDARD = {
+    *("server", "url", "ip", "browser", "language", "visitor", "referrer", "minute", "platform", "device"),
+    *("title", "status", "campaign", "event", "bot"),
+}
+MAC = {"Sec-CH-UA-Platform": '"macOS"', "Sec-CH-UA-Mobile": "?0"}
+UTM = {"utm_source": " News  Letter", "p": "1", "UTM_Medium": "E-Mail"}
+UTM |= {"utm_term": " ", "utm_a=b": "c", "utm_": "d"}
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 LABELS = [
     ("server", hit(), SITE),
     ("server", hit(site="localhost:8000"), "localhost:8000"),
-    ("url", hit("/blog/", query="page=2"), "/blog/"),
+    ("url", hit("/blog/", query="page=2"), "/blog"),
+    ("url", hit("/caf%c3%a9"), "/café"),
     ("url", hit("/#/settings"), "/#/settings"),
     ("url", hit("/", event="signup"), None),
     ("ip", hit(remote="203.0.113.7"), "203.0.113.7"),
@@ -56,6 +63,31 @@ LABELS = [
     ("referrer", hit(referrer="https://./"), None),
     ("referrer", hit(referrer="lobste.rs"), None),
     ("referrer", hit(), None),
+    ("platform", hit(agent=FIREFOX), "Linux"),
+    ("platform", hit(agent=FIREFOX, headers=MAC), "macOS"),
+    ("platform", hit(headers={"Sec-Ch-Ua-Platform": '"Chromium OS"'}), "Chrome OS"),
+    ("platform", hit(agent=CHROME, headers={"Sec-CH-UA-Platform": '"Unknown"'}), "Windows"),
+    ("platform", hit(agent=CHROME, headers={"Sec-CH-UA-Platform": "<script>"}), "Windows"),
+    ("platform", hit(agent=CHROME, headers={"DNT": "1"}), "Windows"),
+    ("platform", hit(), None),
+    ("device", hit(agent=FIREFOX), "Desktop"),
+    ("device", hit(agent=CHROME, headers=MAC), "Desktop"),
+    ("device", hit(agent=FIREFOX, headers={"Sec-CH-UA-Mobile": "?1"}), "Phone"),
+    ("device", hit(headers={"Sec-Ch-Ua-Mobile": "?1"}), "Phone"),
+    ("device", hit(), None),
+    ("title", hit(title="Blog"), "Blog"),
+    ("title", hit(title="Blog", event="signup"), None),
+    ("title", hit(), None),
+    ("status", hit(status=404), "404"),
+    ("status", hit(), None),
+    ("campaign", hit(params=UTM), ["utm_source=news letter", "utm_medium=e-mail"]),
+    ("campaign", hit(params={"p": "1"}), []),
+    ("campaign", hit(), None),
+    ("event", hit(event="signup"), "signup"),
+    ("event", hit(), None),
+    ("bot", hit(agent=BOT), "Googlebot"),
+    ("bot", hit(agent=FIREFOX), None),
+    ("bot", hit(), None),
 ]
 
 
@@ -73,7 +105,7 @@ def restored() -> Iterator[None]:
     LABELS,
     ids=[f"{n}-{name}-{label}" for n, (name, _, label) in enumerate(LABELS)],
 )
-def test_a_hit_counts_as(name: str, given_hit: Hit, label: str | None) -> None:
+def test_a_hit_counts_as(name: str, given_hit: Hit, label: str | list[str] | None) -> None:
     assert HOOKS[name](given_hit) == label
 
 
@@ -90,15 +122,26 @@ def test_the_standard_summaries_are_those_and_each_says_what_it_is() -> None:
     assert {name for name, _, _ in LABELS} == set(HOOKS)
 
 
-@pytest.mark.usefixtures("restored")
-def test_a_new_summary_counts_beside_the_others() -> None:
-    @summary
-    def section(hit: Hit) -> str:
-        return hit.path.split("/")[1] or "home"
+def section(hit: Hit) -> str:
+    return hit.path.split("/")[1] or "home"
 
+
+@pytest.mark.usefixtures("restored")
+def test_a_summary_added_to_the_module_of_hooks_counts_beside_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(section, "__module__", hooks.__name__)
+    assert summary(section)(hit("/blog/1")) == "blog"
     found = in_calendar(Calendar(ZoneInfo("UTC")))
     assert set(found) == {*STANDARD, "section"}
-    assert found["section"](hit("/blog/1")) == "blog" == section(hit("/blog/1"))
+    assert found["section"] is section
+    with pytest.raises(ValueError, match="two summaries named section"):
+        summary(section)
+
+
+def test_a_summary_of_another_module_does_not_count_because_somebody_imports_it() -> None:
+    assert summary(summary(section)) is section
+    assert "section" not in in_calendar(Calendar(ZoneInfo("UTC")))
 
 
 @pytest.mark.usefixtures("restored")
@@ -114,7 +157,7 @@ def test_a_summary_s_name_is_a_plain_identifier(name: str) -> None:
 
 
 @pytest.mark.usefixtures("restored")
-@pytest.mark.parametrize("name", sorted(STANDARD))
+@pytest.mark.parametrize("name", sorted(STANDARD | {"country"}))
 def test_a_summary_s_name_is_taken_once(name: str) -> None:
     def hook(hit: Hit) -> str:
         return ""
@@ -124,14 +167,28 @@ def test_a_summary_s_name_is_taken_once(name: str) -> None:
         summary(hook)
 
 
-@given(st.builds(hit, agent=st.text(), language=st.text(), referrer=st.text().map("http://".__add__)))
+TEXTS = st.dictionaries(st.text() | st.sampled_from(["Sec-CH-UA-Platform", "Sec-CH-UA-Mobile"]), st.text())
+TAG = st.text().map("utm_".__add__) | st.from_regex("utm_[a-z]{1,9}", fullmatch=True)
+TAGS = st.dictionaries(TAG, st.text())
+FIELDS = {name: st.text() for name in ("path", "agent", "language", "title", "event", "remote")}
+REFERRERS = st.text().map("http://".__add__)
+
+
+@given(st.builds(hit, **FIELDS, referrer=REFERRERS, headers=TEXTS, params=TEXTS | TAGS))
 def test_no_hit_makes_a_standard_hook_raise(any_hit: Hit) -> None:
     for hook in HOOKS.values():
-        assert isinstance(hook(any_hit), str | None)
+        assert isinstance(hook(any_hit), str | list | None)
+
+
+@given(TAGS)
+def test_law_10_a_hit_has_so_many_campaigns_at_most(params: dict[str, str]) -> None:
+    many = {f"utm_{chr(97 + n)}": "x" for n in range(20)}
+    found = hooks.campaign(hit(params={**params, **many}))
+    assert len(list(found or ())) == hooks.CAMPAIGNS
 
 
 def test_law_10_what_hooks_remember_has_a_bound() -> None:
-    for cached in (hooks._browser, hooks._language, hooks._host):
+    for cached in (hooks._language, hooks._host):
         for n in range(hooks.CACHED + 10):
             cached(f"https://a{n}.example/")
         assert cached.cache_info().currsize == hooks.CACHED
