@@ -114,7 +114,8 @@ class Counting:
     def forget(self, site: str, now: datetime) -> None:
         """Drop raw hits that are too old or too many, but none that is not counted."""
         old = START if self.keep_raw is None else f"{max(0, milliseconds(now - self.keep_raw))}-0"
-        self.raw.trim(site, old, self.keep_raw_max, self.cursor(site))
+        while self.raw.trim(site, old, self.keep_raw_max, self.cursor(site)):
+            pass  # in parts, between which others are served
 
     def reread(self) -> None:
         """Forget where the cursors stood: somebody else may have moved them."""

@@ -63,10 +63,12 @@ class Picture:
 
     def take(self, news: Announcement, at: float) -> bool:
         """Take in what a batch has added; False where the picture has to be read anew."""
+        if news.quiet:  # also of a cursor that we have: counters are swapped for right ones where they stand
+            return False
         stands = [self.snapshot.cursors.get(name, START) for name in news.summaries]
         if all(order(cursor) >= order(news.end) for cursor in stands):
             return True
-        if news.quiet or any(cursor != news.start for cursor in stands):
+        if any(cursor != news.start for cursor in stands):
             return False
         for name, bucket, distinct, capped, rows in news.entries:
             tally = self.snapshot.tallies.get((name, bucket))

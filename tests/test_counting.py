@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event, Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from summaries import counting, lease
+from summaries.buckets import Calendar
+from summaries.counters import Counters
 from summaries.counting import Counting, Step, run
 from summaries.hooks import Hook
 from summaries.lease import LEASE, Lease
@@ -239,6 +242,67 @@ def test_law_10_raw_hits_are_forgotten_by_age_whatever_summaries_were_once_insta
     mine.step(SITE)
     mine.forget(SITE, NOW)
     assert redis.xlen(keys.raw(SITE)) < 200
+
+
+@pytest.mark.parametrize("counted", [0, 1, 1000, 2990, 3000])
+def test_law_11_a_log_that_is_too_long_is_cut_to_its_length_but_not_beyond_what_is_counted(
+    redis: Redis, counted: int
+) -> None:
+    append(redis, 3000)
+    mine = counter(redis)
+    mine.keep_raw, mine.keep_raw_max = None, 500
+    if counted:
+        mine.step(SITE, counted)
+    mine.forget(SITE, NOW)
+    left, wanted = redis.xlen(keys.raw(SITE)), max(500, 3000 - counted)
+    assert wanted <= left < wanted + 200
+    assert (mine.raw.whole_since(SITE) == START) == (left == 3000)
+    while mine.step(SITE).hits:
+        pass
+    assert counts(redis) == {SITE: 3000}
+    mine.forget(SITE, NOW)
+    assert 500 <= redis.xlen(keys.raw(SITE)) < 600
+
+
+def test_law_10_a_log_that_is_much_too_long_is_cut_at_once(redis: Redis) -> None:
+    pipe = redis.pipeline(transaction=False)
+    for n in range(1, 25_001):
+        pipe.xadd(keys.raw(SITE), {"hit": "x"}, id=f"{n}-0")
+    pipe.execute()
+    mine = counter(redis)
+    redis.hset(keys.cursor(SITE), mapping=dict.fromkeys(mine.hooks, "25000-0"))
+    mine.keep_raw, mine.keep_raw_max = None, 500
+    mine.forget(SITE, NOW)
+    assert 500 <= redis.xlen(keys.raw(SITE)) <= 600
+
+
+def test_law_11_a_log_that_is_too_long_waits_for_the_summary_that_lags(redis: Redis) -> None:
+    append(redis, 3000)
+    counter(redis).step(SITE, 3000)
+    mine = counter(redis, section=section)
+    mine.keep_raw, mine.keep_raw_max = None, 500
+    mine.forget(SITE, NOW)
+    assert redis.xlen(keys.raw(SITE)) == 3000
+    mine.step(SITE, 1000)
+    mine.forget(SITE, NOW)
+    assert 2000 <= redis.xlen(keys.raw(SITE)) < 2100
+    mine.step(SITE, 2000)
+    assert counts(redis, "section") == {"new": 3000}
+
+
+def test_a_counter_expires_with_its_age_and_is_not_written_any_more(redis: Redis) -> None:
+    mine = counter(redis)
+    end = datetime(2015, 5, 18, 9, tzinfo=UTC)
+    seconds = int(redis.time()[0]) + 1
+    keep = timedelta(seconds=seconds - end.timestamp())  # an hour of 2015 expires in a second
+    mine.counters = Counters(redis, Calendar(ZoneInfo("UTC"), (keep, None, None)), 100)
+    RawLog(redis).append(SITE, [hit(at=end - timedelta(minutes=3), bytes=7)], "test", 1)
+    mine.step(SITE)
+    assert until(lambda: not redis.keys("*hour:2015*"))
+    RawLog(redis).append(SITE, [hit(at=end - timedelta(minutes=3), bytes=7)], "test", 2)
+    assert mine.step(SITE).hits == 1
+    assert not redis.keys("*hour:2015*")
+    assert redis.hget(keys.counter(SITE, "hits", "server", "day:2015-05-18"), SITE) == b"2"
 
 
 @pytest.mark.parametrize("keep", [None, timedelta(days=30), timedelta(days=99_999)])

@@ -209,6 +209,13 @@ def test_an_announcement_moves_the_cursor_the_rate_and_the_recent_hits() -> None
     assert [row["path"] for row in frame["recent"]] == ["/y", "/x", *(f"/{n}" for n in range(8))]
 
 
+def test_what_changed_where_the_cursor_stands_makes_a_picture_be_read_anew() -> None:
+    shown = picture({("server", "hour:2126-11-21T06"): tally((SITE, 1, 0))})
+    for end in ("4-0", "5-0", "6-0"):
+        assert shown.take(Announcement(["server"], end, end, 0, "[]", [], True), 0.0) is False
+    assert shown.frame(NOW)["hits"] == 1
+
+
 @given(
     st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=9)
 )

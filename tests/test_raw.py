@@ -123,6 +123,57 @@ def test_trim_forgets_what_is_older_and_nothing_else(redis: Redis) -> None:
     assert raw.whole_since(SITE) == f"{gone + 1}-0"
 
 
+def forget(raw: RawLog, old: str, most: int, cursor: str) -> int:
+    """All that is due."""
+    gone = 0
+    while part := raw.trim(SITE, old, most, cursor):
+        gone += part
+    return gone
+
+
+def test_trim_forgets_what_is_beyond_the_length_and_no_node_more(redis: Redis) -> None:
+    raw = fill(redis, *(f"{n}-0" for n in range(1, 1501)))
+    gone = forget(raw, START, 400, "1500-0")
+    assert 1000 <= gone <= 1100
+    assert raw.length(SITE) == 1500 - gone
+    assert raw.whole_since(SITE) == f"{gone + 1}-0"
+    assert forget(raw, START, 0, "1500-0") == 0
+
+
+@pytest.mark.parametrize("cursor", [START, "1-0", "777-0"])
+@pytest.mark.parametrize("old", [START, "1200-0"])
+def test_law_11_trim_forgets_nothing_after_the_cursor_however_long_or_old(
+    redis: Redis, cursor: str, old: str
+) -> None:
+    raw = fill(redis, *(f"{n}-0" for n in range(1, 1501)))
+    gone = forget(raw, old, 100, cursor)
+    assert gone < max(1, order(cursor)[0])
+    assert paths(raw.after(SITE, START, 1)) == [f"/{gone + 1}-0"]
+    assert raw.whole_since(SITE) == (f"{gone + 1}-0" if gone else START)
+
+
+def test_what_is_due_goes_in_parts_and_goes_whole(redis: Redis) -> None:
+    pipe = redis.pipeline(transaction=False)
+    for n in range(1, 25_001):
+        pipe.xadd(keys.raw(SITE), {"hit": "x"}, id=f"{n}-0")
+    pipe.execute()
+    raw = RawLog(redis)
+    assert raw.trim(SITE, "24000-0", 0, "25000-0") <= 10_000
+    forget(raw, "24000-0", 0, "25000-0")
+    assert 1000 <= raw.length(SITE) <= 1100
+    forget(raw, START, 500, "25000-0")
+    assert 500 <= raw.length(SITE) <= 600
+
+
+def test_a_log_that_is_forgotten_whole_is_whole_again_from_there(redis: Redis) -> None:
+    raw = fill(redis, "1-0", "2-0", "3-0")
+    assert raw.trim(SITE, "9-0", 0, "9-0") == 3
+    assert (raw.length(SITE), raw.whole_since(SITE)) == (0, "9-0")
+    fill(redis, "12-0")
+    assert raw.trim(SITE, "9-0", 0, "12-0") == 0
+    assert raw.whole_since(SITE) == "9-0"
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,8 @@ from tracker.hit import Hit
 START = "0-0"  # the cursor of one that has read nothing
 SEEN = 86_400  # seconds a source's last position is remembered; a batch is tried again for seconds only
 
+# A hit's own time is later than its arrival by no more: doors take a day, Redis's clock may be behind theirs.
+AHEAD = timedelta(hours=25)
 KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
 
 Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read
@@ -100,7 +102,7 @@ class RawLog:
     def trim(self, site: str, old: str, most: int, cursor: str) -> int:
         """Forget hits before the id `old` and beyond the newest `most` (0: any number); how many went.
 
-        None goes that lies after the cursor.
+        None goes that lies after the cursor. A call drops a part of what is due: call it until none goes.
         """
         bounds: list[Any] = [oldest([old, cursor]), most, cursor]
         return cast(int, self._trim(keys=[keys.raw(site), keys.trimmed(site)], args=bounds))

@@ -6,15 +6,14 @@
 -- ARGV[2]  hits that the log keeps at most, 0 for any number
 -- ARGV[3]  the oldest cursor: what comes after it is not counted
 --
--- Returns the number of hits forgotten.
-local most = tonumber(ARGV[2])
-local gone = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
-if most > 0 and redis.call('XLEN', KEYS[1]) > most then
-  -- As few as LOOK hits wait: then the newest `most` hold all that is not counted.
-  local LOOK = 10000
-  if #redis.call('XRANGE', KEYS[1], '(' .. ARGV[3], '+', 'COUNT', LOOK) < LOOK then
-    gone = gone + redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', most)
-  end
+-- Goes by whole nodes of the stream and drops some 20,000 hits at most, so that Redis is not busy for
+-- long: call it until nothing goes. Returns the number of hits forgotten.
+local MOST = 10000 -- hits of one command
+local keep = tonumber(ARGV[2])
+local gone = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1], 'LIMIT', MOST)
+local over = redis.call('XLEN', KEYS[1]) - keep
+if keep > 0 and over > 0 then
+  gone = gone + redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[3], 'LIMIT', math.min(over, MOST))
 end
 if gone > 0 then
   local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]

@@ -1,0 +1,60 @@
+"""What `hitwall status` says, line by line."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from hitwall.wording import size
+from summaries.forecast import FAR, Forecast
+from summaries.status import SiteStatus, Status
+
+LATE = 5.0  # seconds of lag worth a word
+
+
+def lines(status: Status, zone: ZoneInfo) -> Iterator[str]:
+    """The sites, then the counter, the doors and Redis; times in that zone."""
+    for site in status.sites:
+        yield site.site
+        yield from (f"  {name:10} {text}" for name, text in _site(site, zone))
+    runs = "one is at work" if status.counting else "none is at work; start one: hitwall count"
+    yield f"{'Counter':12} {runs}"
+    reasons = ", ".join(f"{hits:,} {reason}" for reason, hits in sorted(status.refused.items()))
+    yield f"{'Refused':12} today (UTC): {reasons or 'no hit'}"
+    yield f"{'Memory':12} {size(status.used)} of {_limit(status)}"
+    yield f"{'Forecast':12} {_forecast(status.forecast, status.limit)}"
+
+
+def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
+    since = f" since {_time(site.oldest, zone)}" if site.oldest else ""
+    full = f", {site.full:.0%} of HITWALL_KEEP_RAW_MAX" if site.full is not None else ""
+    yield "raw hits", f"{site.hits:,}{since}, {size(site.raw_memory)}{full}"
+    if site.newest:
+        yield "last hit", f"{_time(site.newest, zone)}; {site.daily:,.0f} a day at the present rate"
+    yield "counters", f"{site.counters:,} keys, about {size(site.counter_memory)}"
+    yield "counted", f"all but the last {site.lag:,.0f} s" if site.lag > LATE else "up to now"
+    if site.behind:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(site.behind.items()))
+        yield "catching up", shares
+
+
+def _limit(status: Status) -> str:
+    if not status.limit:
+        return "an unknown limit"
+    whose = "maxmemory" if status.maxmemory else "the memory of its machine; maxmemory is not set"
+    return f"{size(status.limit)} ({whose})"
+
+
+def _forecast(forecast: Forecast, limit: int) -> str:
+    most = size(round(forecast.most))
+    if forecast.days == 0:
+        return "full: new hits are refused until there is room"
+    if forecast.days is None:
+        if forecast.ends:
+            return f"never full: at most about {most}"
+        return f"not full within {FAR / 365:.0f} years: about {most} by then"
+    days = f"{forecast.days:,.0f} days" if forecast.days >= 2 else f"{forecast.days * 24:,.0f} hours"
+    return f"full in {days} at {size(limit)}"
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,161 @@
+"""Status: what there is of each site, how far it is counted, and when memory will be full.
+
+For the forecast, hits a day are those counted in the last 24 hours; a raw hit takes what MEMORY USAGE says
+of its stream by the stream's length; counters take what a few of each sort take on average. Hour and day
+counters grow by what those of the last 7 days take, month counters by what those of the last 32 days take.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis import Redis
+
+from summaries.buckets import KINDS, Calendar
+from summaries.fold import BOT
+from summaries.forecast import Forecast, Part, counter_part, forecast, raw_part
+from summaries.stock import RECENT, Stock, take_stock
+from tracker import keys
+from tracker.raw import START, Entry, RawLog, order
+from tracker.settings import Settings
+
+NODES = 100  # of a stream, that are measured
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class SiteStatus:
+    """One site; times are those of arrival, ages in seconds, memory in bytes."""
+
+    site: str
+    hits: int  # in the raw log
+    oldest: datetime | None
+    newest: datetime | None
+    full: float | None  # share of HITWALL_KEEP_RAW_MAX; None where any number is kept
+    raw_memory: int
+    daily: float  # hits a day at the present rate
+    lag: float  # age of the oldest hit that waits to be counted
+    behind: dict[str, float]  # summaries that catch up with the others: share that they have
+    counters: int  # keys
+    counter_memory: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """All sites, the counting process and Redis; memory in bytes."""
+
+    sites: list[SiteStatus]
+    counting: bool  # whether a counter is at work
+    refused: dict[str, int]  # today, UTC: reason -> hits
+    used: int
+    limit: int  # 0 where Redis tells none
+    maxmemory: bool  # whether the limit is one that was set, else the memory of Redis's machine
+    forecast: Forecast
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Asks one Redis, at one moment."""
+
+    settings: Settings
+    redis: Redis
+    names: list[str]  # of the summaries that are counted
+    now: datetime
+
+    def status(self) -> Status:
+        """All there is to say."""
+        calendar = Calendar.of(self.settings)
+        stocks = take_stock(self.redis, calendar, self.now)
+        sites: list[SiteStatus] = []
+        parts: list[Part] = []
+        for site in sorted(RawLog(self.redis).sites()):
+            own = {kind: stocks.get((site, kind), Stock()) for kind in KINDS}
+            sites.append(self._site(site, calendar, list(own.values())))
+            parts += self._parts(sites[-1], calendar, own)
+        info: Any = self.redis.info("memory")
+        refused: Any = self.redis.hgetall(keys.refused(self.now.astimezone(UTC)))
+        limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0))
+        return Status(
+            sites=sites,
+            counting=bool(self.redis.exists(keys.LEASE)),
+            refused={reason.decode(): int(hits) for reason, hits in refused.items()},
+            used=info["used_memory"],
+            limit=limit,
+            maxmemory=bool(info.get("maxmemory")),
+            forecast=forecast(parts, info["used_memory"], limit or float("inf")),
+        )
+
+    def _site(self, site: str, calendar: Calendar, stocks: list[Stock]) -> SiteStatus:
+        raw = RawLog(self.redis)
+        hits, most = raw.length(site), self.settings.keep_raw_max
+        first, final = raw.after(site, START, 1), raw.before(site, "+", 1)
+        cursors = self._cursors(site)
+        lead = max(cursors.values(), key=order)
+        waiting = raw.after(site, lead, 1)
+        return SiteStatus(
+            site=site,
+            hits=hits,
+            oldest=_arrival(first),
+            newest=_arrival(final),
+            full=hits / most if most else None,
+            raw_memory=self.redis.memory_usage(keys.raw(site), NODES) or 0,
+            daily=self._daily(site, calendar, first),
+            lag=self._age(waiting),
+            behind={name: _share(first, c, lead) for name, c in cursors.items() if c != lead},
+            counters=sum(stock.counters for stock in stocks),
+            counter_memory=round(sum(stock.memory for stock in stocks)),
+        )
+
+    def _cursors(self, site: str) -> dict[str, str]:
+        found: Any = self.redis.hgetall(keys.cursor(site))
+        return {name: found.get(name.encode(), START.encode()).decode() for name in self.names}
+
+    def _age(self, entries: list[Entry]) -> float:
+        arrived = _arrival(entries)
+        return max(0.0, (self.now - arrived).total_seconds()) if arrived else 0.0
+
+    def _daily(self, site: str, calendar: Calendar, first: list[Entry]) -> float:
+        """Hits of the last 24 hours; where all there were are younger, what they make in a day."""
+        hours = dict.fromkeys(calendar.bucket("hour", self.now - n * HOUR) for n in range(24))
+        begin = self.now - DAY
+        if first and first[0][1] and RawLog(self.redis).whole_since(site) == START:
+            begin = max(begin, first[0][1].at)
+        return sum(self._hits(site, hour) for hour in hours) * (DAY / max(HOUR, self.now - begin))
+
+    def _hits(self, site: str, bucket: str) -> int:
+        """Raw hits of a bucket: bots are among them, wherever they count."""
+        summaries = ["server"] if self.settings.count_bots else ["server", BOT]
+        found: Any = [self.redis.hvals(keys.counter(site, "hits", name, bucket)) for name in summaries]
+        return sum(int(hits) for values in found for hits in values)
+
+    def _parts(self, site: SiteStatus, calendar: Calendar, stocks: Mapping[str, Stock]) -> list[Part]:
+        """What grows of a site."""
+        given = self.settings
+        hours, days, months = (stocks[kind] for kind in KINDS)
+        begin = calendar.span(min(hours.buckets))[0] if hours.buckets else self.now
+        span = min(RECENT["hour"], max(HOUR, self.now - begin)) / DAY
+        by_day, by_month = (days.recent, len(days.buckets)), (months.recent, len(months.buckets))
+        keep = given.keep_raw / DAY if given.keep_raw is not None else None
+        return [
+            raw_part(site.raw_memory, site.hits, site.daily, (keep, given.keep_raw_max)),
+            counter_part("hour", hours.memory, (hours.recent, span), _days(given.keep_hour)),
+            counter_part("day", days.memory, by_day, _days(given.keep_day)),
+            counter_part("month", months.memory, by_month, _days(given.keep_month)),
+        ]
+
+
+def _days(keep: timedelta | None) -> float | None:
+    return None if keep is None else keep / DAY
+
+
+def _arrival(entries: list[Entry]) -> datetime | None:
+    return datetime.fromtimestamp(order(entries[0][0])[0] / 1000, UTC) if entries else None
+
+
+def _share(first: list[Entry], cursor: str, lead: str) -> float:
+    """How far from the beginning of the log the cursor is on the way to the leading one, by time."""
+    begin = order(first[0][0])[0] if first else 0
+    way = order(lead)[0] - begin
+    return min(1.0, max(0.0, (order(cursor)[0] - begin) / way)) if way > 0 else 0.0
