@@ -17,6 +17,7 @@ run: $(VENV)/runs
 test: check
 	$(call need,chromium,$(BROWSER),The tests drive a browser)
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
+	$(call need,postgresql,$(POSTGRES),The tests of the archive start a PostgreSQL of their own)
 	$(BIN)/python -m pytest
 
 check: $(VENV)/tests
@@ -44,6 +45,7 @@ clean:
 BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome || command -v chrome
 DRIVER = $(BIN)/python -m playwright --version
 REDIS = $(BIN)/python -c 'from hitwall.redis_server import find_server; find_server()'
+POSTGRES = command -v initdb || ls /usr/lib/postgresql/*/bin/initdb
 VENV_PARTS = $(PYTHON) -c 'import ensurepip, venv'
 NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 POLICY = /usr/sbin/policy-rc.d

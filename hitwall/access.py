@@ -6,10 +6,13 @@ from urllib.parse import urlencode
 from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from summaries.problems import problem
+
 COOKIE = "hitwall_token"
 YEAR = 365 * 86_400  # seconds; a wall hangs for long
-GUARDED = ("/", "/live")  # and all under /api/; static files and doors hold no numbers
+GUARDED = ("/", "/ask", "/live")  # and all under /api/; static files and doors hold no numbers
 DENIED = "This wall needs its token: open it once with ?token=… at the end of the address.\n"
+DENIED_HERE = "The API needs the wall's token: send it as Authorization: Bearer …"
 
 
 def guard(app: Flask, token: str) -> None:
@@ -24,7 +27,17 @@ def guard(app: Flask, token: str) -> None:
         bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if _same(request.cookies.get(COOKIE, ""), token) or _same(bearer, token):
             return None
-        return Response(DENIED, 401, mimetype="text/plain")
+        return _deny()
+
+
+def _deny() -> Response:
+    """Under /api/ as a problem document, to a person as a sentence."""
+    if request.path.startswith("/api/"):
+        response = problem(401, DENIED_HERE)
+    else:
+        response = Response(DENIED, 401, mimetype="text/plain")
+    response.headers["WWW-Authenticate"] = 'Bearer realm="hitwall"'
+    return response
 
 
 def _remember(token: str) -> AnyResponse:

@@ -8,12 +8,15 @@ from redis import Redis, RedisError
 from hitwall.access import guard
 from summaries.api import api
 from summaries.buckets import Calendar
-from summaries.chosen import chosen
+from summaries.chosen import Chosen, chosen
 from summaries.counters import Counters
 from summaries.hub import Hub
 from summaries.live import LiveBlueprint
+from summaries.questions import Questions
+from summaries.views import Views
 from tracker.beacon import Beacon
 from tracker.connection import connect
+from tracker.posting import Posting
 from tracker.settings import Settings
 from tracker.sites import Sites
 
@@ -35,10 +38,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.read()
     redis = connect(settings.running_redis())
     app = Flask("hitwall", static_folder=str(STATIC), static_url_path="/static")
-    hub = make_hub(settings, redis)
+    picked = chosen(settings)
+    hub = make_hub(settings, redis, picked)
     sites = Sites(settings, redis)
     app.register_blueprint(LiveBlueprint(hub, sites, settings.streams))
-    app.register_blueprint(api(sites))
+    views = Views(settings, Questions(redis, settings, picked), Posting(settings, redis, sites))
+    app.register_blueprint(api(views))
     app.extensions["hitwall"] = hub
     add_pages(app)
     add_health(app, redis)
@@ -48,19 +53,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def make_hub(settings: Settings, redis: Redis) -> Hub:
+def make_hub(settings: Settings, redis: Redis, picked: Chosen) -> Hub:
     """The hub that keeps the frames of this process."""
     calendar = Calendar.of(settings)
     counters = Counters(redis, calendar, settings.max_labels)
-    return Hub(redis, counters, calendar, chosen(settings))
+    return Hub(redis, counters, calendar, picked)
 
 
 def add_pages(app: Flask) -> None:
-    """The wall and the demo site, under a policy that runs nothing but our own files."""
+    """The wall, the page of questions and the demo site; a policy lets them run nothing but our own files."""
 
     @app.get("/")
     def wall() -> Response:
         return send_from_directory(STATIC, "wall.html")
+
+    @app.get("/ask")
+    def ask() -> Response:
+        return send_from_directory(STATIC, "ask.html")
 
     @app.get("/demo/")
     @app.get("/demo/<path:name>")

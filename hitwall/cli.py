@@ -19,11 +19,18 @@ from hitwall import __version__, ask, demo, logs, processes, sql, tend
 from hitwall.redis_server import NoRedis, find_cli
 from summaries import counting
 from summaries.buckets import Calendar
+from summaries.chosen import chosen
 from summaries.explain import explain as explain_key
+from summaries.questions import BadQuestion, NotKnown
+from summaries.recount import Unsettled
 from tracker.connection import connect
+from tracker.database import NoArchive
+from tracker.log_file import BadLog
+from tracker.log_import import Interrupted
 from tracker.settings import BadSetting, Settings, variable
 
-EXPECTED = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
+EXPECTED: tuple[type[Exception], ...] = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
+EXPECTED += (Unsettled, NoArchive, BadLog, Interrupted, BadQuestion, NotKnown)
 
 
 class Sentences(click.Group):
@@ -48,13 +55,13 @@ def main() -> None:
 @main.command()
 def run() -> None:
     """Everything: embedded Redis where REDIS_URL is unset, counter, web process."""
-    processes.run(with_token(Settings.read()), greet)
+    processes.run(with_token(checked()), greet)
 
 
 @main.command()
 def serve() -> None:
     """The web process: doors, stream, wall."""
-    given = Settings.read()
+    given = checked()
     settings = with_token(given)
     if settings.token != given.token:
         click.echo(f"Wall {processes.base_url(settings)}/?token={quote(settings.token, safe='')}")
@@ -66,7 +73,7 @@ def serve() -> None:
 @main.command()
 def count() -> None:
     """The counting process; of several one counts and the others stand by."""
-    settings = Settings.read()
+    settings = checked()
     counting.run(settings, connect(settings.running_redis()), processes.stopping())
 
 
@@ -83,7 +90,8 @@ def list_settings() -> None:
 def explain(key: str) -> None:
     """What a Redis key is: which hook, which span, when it expires."""
     try:
-        click.echo(explain_key(key, Calendar.of(Settings.read())))
+        settings = Settings.read()
+        click.echo(explain_key(key, Calendar.of(settings), chosen(settings).hooks))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
 
@@ -109,6 +117,13 @@ def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str,
 
 for command in (*ask.COMMANDS, *logs.COMMANDS, *tend.COMMANDS, *sql.COMMANDS):
     main.add_command(command)
+
+
+def checked() -> Settings:
+    """The environment's settings, when all that they name is there: BadSetting before anything starts."""
+    settings = Settings.read()
+    chosen(settings)
+    return settings
 
 
 def with_token(settings: Settings) -> Settings:

@@ -44,7 +44,7 @@ class Child:
         if self._process is None and time.monotonic() - self._started >= REST:
             self._started = time.monotonic()
             self._process = subprocess.Popen(
-                [*PYTHON, "-m", "hitwall", self.command],
+                [*PYTHON, "-m", "hitwall", *self.command.split()],
                 env=self._environ,
                 start_new_session=True,  # Ctrl-C is for us: we stop them in order
                 preexec_fn=dying_with_parent(),
@@ -74,7 +74,8 @@ def run(settings: Settings, greet: Callable[[Settings], None]) -> None:
     check_free(settings)
     with redis_for(settings, stop) as (url, revive):
         environ = {**environment(), "REDIS_URL": url, "HITWALL_TOKEN": settings.token}
-        children = [Child("count", environ), Child("serve", environ)]
+        commands = ["count", "serve", *(["archive --follow"] if settings.archive else [])]
+        children = [Child(command, environ) for command in commands]
         greeted = False
         try:
             while not stop.wait(WATCH if greeted else 0.05):

@@ -32,6 +32,9 @@ def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
         yield "last hit", f"{_time(site.newest, zone)}; {site.daily:,.0f} a day at the present rate"
     yield "counters", f"{site.counters:,} keys, about {size(site.counter_memory)}"
     yield "counted", f"all but the last {site.lag:,.0f} s" if site.lag > LATE else "up to now"
+    if site.failed:
+        lacks = ", ".join(f"{name} {hits:,}" for name, hits in site.failed.items())
+        yield "failing", f"{lacks}: hits of today (UTC) that these summaries lack, see the counter's log"
     if site.behind:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(site.behind.items()))
         yield "catching up", shares

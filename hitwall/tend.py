@@ -121,7 +121,7 @@ def _tell(reports: list[Report], as_json: bool, fate: str) -> None:
         click.echo(msgspec.json.encode({"sites": reports}))
         return
     for report in reports:
-        compared = f"{report.counters:,} counters compared, {report.differ:,} {fate}"
+        compared = f"{report.counters:,} counters compared, {report.differ - report.left:,} {fate}"
         click.echo(f"{report.site}: {compared}; {_covered(report)}.")
         if report.differences:
             _tell_differences(report)
@@ -130,7 +130,8 @@ def _tell(reports: list[Report], as_json: bool, fate: str) -> None:
                 f"{report.unchecked:,} older counters cannot be checked: their raw hits are forgotten."
             )
         for name, hits in report.failed.items():
-            click.echo(f"The summary {name} failed on {hits:,} hits, which it does not count.")
+            left = "; its counters are left as they are" if report.left else ""
+            click.echo(f"The summary {name} failed on {hits:,} hits, which it does not count{left}.")
     if not reports:
         click.echo("No hit has been seen yet.")
 

@@ -1,6 +1,5 @@
 """Hub: one Redis subscription per process keeps up the pictures that somebody is watching."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -16,18 +15,15 @@ from summaries.buckets import Calendar
 from summaries.chosen import Chosen
 from summaries.counters import Counters, announcement
 from summaries.feed import LOOK, Feed
-from summaries.frame import RATE_SPAN, Picture, Rate, rate_of, wanted
-from summaries.recent import SHOWN, news, recent
+from summaries.pictures import Pictures
 from summaries.watched import Watched, gone
 from tracker import keys
-from tracker.hit import Hit
-from tracker.raw import START, Entry, RawLog, order
+from tracker.raw import START, RawLog
 
 log = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds the hub waits for an announcement before it looks around
 FOREIGN = (ValueError, TypeError, AttributeError, UnpackException)  # what a message not of ours raises
-SEED = 500  # raw hits looked at to know the rate of a site that begins to be watched
 
 
 class Hub:
@@ -35,10 +31,10 @@ class Hub:
 
     def __init__(self, redis: Redis, counters: Counters, calendar: Calendar, picked: Chosen) -> None:
         self._pubsub = redis.pubsub()  # type: ignore[no-untyped-call]
-        self._raw = RawLog(redis)
         self._counters = counters
         self._calendar = calendar
         self._picked = picked
+        self._pictures = Pictures(RawLog(redis), counters, calendar, picked)
         self._sites: dict[str, Watched] = {}
         self._down: datetime | None = None  # since when Redis is out of reach
         self._greenlet: gevent.Greenlet[[], None] | None = None
@@ -141,34 +137,18 @@ class Hub:
             for feed in list(watched.feeds.values()):
                 bucket = self._calendar.bucket(feed.kind, now)
                 if feed.stale or feed.picture is None or feed.picture.bucket != bucket:
-                    feed.show(self._read(feed, bucket, now))
+                    rate = feed.picture.rate if feed.picture else None
+                    feed.show(self._pictures.read(name, bucket, self._picked.hooks, rate, now))
             if time.monotonic() - watched.looked >= LOOK:
                 watched.looked = time.monotonic()
                 self._look(name, watched, now)
-
-    def _read(self, feed: Feed, bucket: str, now: datetime) -> Picture:
-        tallies = wanted(self._calendar, bucket, self._picked.hooks)
-        snapshot = self._counters.read(feed.site, tallies)
-        cursor = snapshot.cursors.get("server", START)
-        entries = self._raw.before(feed.site, cursor, SEED)
-        fresh = news(entries, self._picked.apart, cursor)
-        newest = [hit for _, hit in fresh[SHOWN - 1 :: -1]]
-        rate = feed.picture.rate if feed.picture else self._rate(entries, fresh, now)
-        return Picture(feed.site, bucket, self._calendar, snapshot, json.loads(recent(newest)), rate)
-
-    def _rate(self, entries: list[Entry], fresh: list[tuple[str, Hit]], now: datetime) -> Rate:
-        whole = len(entries) < SEED
-        start = now.timestamp() - RATE_SPAN if whole else order(entries[-1][0])[0] / 1000
-        return rate_of([name for name, _ in fresh], start)
 
     def _look(self, name: str, watched: Watched, now: datetime) -> None:
         """Active visitors, the backlog, and whether an announcement has failed to come."""
         watched.active = self._counters.active(name, now)
         watched.failures = self._counters.failures(name, now)
         found = self._counters.cursors(name).get("server", START)
-        waiting = self._raw.after(name, found, 1)
-        arrived = order(waiting[0][0])[0] / 1000 if waiting else now.timestamp()
-        watched.lag = round(max(0.0, now.timestamp() - arrived), 3)
+        watched.lag = self._pictures.lag(name, found, now)
         for feed in watched.feeds.values():
             feed.check(found)
 

@@ -13,6 +13,7 @@ from typing import Any
 from redis import Redis
 
 from summaries.buckets import KINDS, Calendar
+from summaries.counters import Counters
 from summaries.fold import BOT
 from summaries.forecast import Forecast, Part, counter_part, forecast, raw_part
 from summaries.stock import RECENT, Stock, take_stock
@@ -38,6 +39,7 @@ class SiteStatus:
     daily: float  # hits a day at the present rate
     lag: float  # age of the oldest hit that waits to be counted
     behind: dict[str, float]  # summaries that catch up with the others: share that they have
+    failed: dict[str, int]  # summary -> hits of today (UTC) that its hook failed on
     counters: int  # keys
     counter_memory: int
 
@@ -104,6 +106,7 @@ class Observer:
             daily=self._daily(site, calendar, first),
             lag=self._age(waiting),
             behind={name: _share(first, c, lead) for name, c in cursors.items() if c != lead},
+            failed=Counters(self.redis, calendar, self.settings.max_labels).failures(site, self.now),
             counters=sum(stock.counters for stock in stocks),
             counter_memory=round(sum(stock.memory for stock in stocks)),
         )

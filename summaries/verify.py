@@ -46,6 +46,7 @@ class Report:
     site: str
     counters: int = 0  # compared
     differ: int = 0  # of these
+    left: int = 0  # that differ and were not mended, for their hook failed
     labels: int = 0  # that differ in them
     differences: list[Difference] = field(default_factory=list)  # the first of them
     unchecked: int = 0  # counters whose raw hits are forgotten
@@ -71,13 +72,16 @@ class Comparison:
 
     def verify(self, told: Callable[[int, int], None]) -> Report:
         """Compare every counter; `told` hears how many of how many are done."""
-        return self._go(told, lambda place: None)
+        return self._go(told, lambda place: False)
 
     def mend(self, told: Callable[[int, int], None]) -> Report:
-        """Compare every counter and swap those that differ."""
+        """Compare every counter and swap those that differ.
+
+        Those of a summary whose hook fails now are left: the counts that it made may be all there is.
+        """
         return self._go(told, self._mend)
 
-    def _go(self, told: Callable[[int, int], None], wrong: Callable[[Place], None]) -> Report:
+    def _go(self, told: Callable[[int, int], None], wrong: Callable[[Place], bool]) -> Report:
         report = Report(self._recount.site)
         self._begin()
         places = self._places()
@@ -86,8 +90,7 @@ class Comparison:
             found = self._compare(bunch)
             for place, differences in found.items():
                 report.take(differences)
-                if differences:
-                    wrong(place)
+                report.left += bool(differences) and wrong(place)
             report.unchecked += sum(not self._recount.covers(bucket) for _, bucket in bunch)
             done += len(bunch)
             told(done, len(places))
@@ -148,11 +151,13 @@ class Comparison:
         pairs = zip(hashes[::2], hashes[1::2], strict=True)
         return {place: _tallies(*pair) for place, pair in zip(places, pairs, strict=True)}
 
-    def _mend(self, place: Place) -> None:
-        """Swap that counter, unless it is right by itself or out of the log meanwhile."""
+    def _mend(self, place: Place) -> bool:
+        """Swap that counter, if it is not right by itself or out of the log by now; True where it is left."""
+        if self._recount.failures[place[0]]:
+            return True
         for _ in range(TRIES):
             if self._swapped(place) or not self._compare([place]).get(place):
-                return
+                return False
         raise Unsettled(
             f"The counters of {self._recount.site} move on faster than they can be mended: "
             "run hitwall recount again when there is less traffic. What is mended stays so."

@@ -1,13 +1,16 @@
 """What every test may ask for: a Redis of its own, a browser, a free port."""
 
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
+from tests.postgres import emptied, started_postgres
 from tests.service import Service
 
 if TYPE_CHECKING:
@@ -53,6 +56,15 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield client
 
 
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    """The environment in which a command finds the session's Redis, no other setting, and 100 columns."""
+    for name in [name for name in os.environ if name.startswith("HITWALL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> "Iterator[Browser]":
     """A browser; each test opens pages of its own in it. Without one on the machine it fails."""
@@ -72,3 +84,18 @@ def service(redis: Redis, redis_url: str) -> Iterator[Service]:
         yield started
     finally:
         started.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of the session's own PostgreSQL."""
+    with started_postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, as HITWALL_ARCHIVE says it; each test runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hits.db'}"
+    return emptied(request.getfixturevalue("postgres"))

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from hitwall.access import COOKIE, guard
 
 TOKEN = "s3cret/+&="
-GUARDED = ["/", "/live", "/api/sites", "/api/"]
+GUARDED = ["/", "/ask", "/live", "/api/sites", "/api/"]
 OPEN = ["/static/wall.css", "/healthz", "/demo/", "/apis"]
 
 

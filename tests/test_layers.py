@@ -20,9 +20,11 @@ PURE = (
     "tracker/settings",
     "tracker/remote",
     "tracker/access_log",
+    "summaries/agents",
     "summaries/buckets",
     "summaries/fold",
     "summaries/hooks",
+    "summaries/paths",
     "summaries/tally",
 )
 MOST_LINES = {"file": 200, "function": 30}

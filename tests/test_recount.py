@@ -324,6 +324,24 @@ def test_a_hook_that_fails_is_told(redis: Redis) -> None:
     assert (report.differ, report.failed) == (0, {"picky": 2})
 
 
+def test_a_summary_whose_hook_fails_by_now_keeps_what_it_has_counted(redis: Redis) -> None:
+    def table(hit: Hit) -> str:
+        return "row"
+
+    def broken(hit: Hit) -> str:
+        raise FileNotFoundError("the file of rows is gone")
+
+    server = chosen(EVER).hooks["server"]
+    append(redis, [hit(), hit()])
+    count(redis, picked=Chosen({"server": server, "table": table}, lambda hit: False))
+    before = counters(redis)
+    report = comparison(redis, EVER, Chosen({"server": server, "table": broken}, lambda hit: False)).mend(
+        ignore
+    )
+    assert (report.differ, report.left, report.failed) == (3, 3, {"table": 2})
+    assert counters(redis) == before
+
+
 def test_a_swap_is_announced_so_that_walls_read_anew_and_happens_only_where_the_cursor_stands(
     redis: Redis,
 ) -> None:

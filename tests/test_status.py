@@ -245,6 +245,7 @@ SITE_STATUS = SiteStatus(
     daily=4100.4,
     lag=0.2,
     behind={},
+    failed={},
     counters=4212,
     counter_memory=3_140_000,
 )
@@ -263,6 +264,13 @@ def test_people_read_it_in_plain_words() -> None:
         "Memory       45.1 MB of 256 MB (maxmemory)",
         "Forecast     full in 41 days at 256 MB",
     ]
+
+
+def test_law_4_a_hook_that_fails_is_named_with_what_it_lacks() -> None:
+    site = replace(SITE_STATUS, failed={"section": 1200}, behind={"country": 0.4})
+    said = list(lines(replace(STATUS, sites=[site]), UTC_ZONE))
+    assert "  failing    section 1,200: hits of today (UTC) that these summaries lack" in said[5]
+    assert said[6] == "  catching up country 40%"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""Views: what each endpoint of the API answers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import request
+from gevent import get_hub
+
+from summaries import queries as q
+from summaries.endpoints import ENDPOINTS
+from summaries.openapi import document
+from summaries.questions import BadQuestion, NotKnown, Questions, Span, Window, Wish
+from summaries.replies import Reply
+from summaries.reports import REPORTS, Asked, Reports
+from summaries.spans import moment
+from tracker.posting import MAX_BODY, Posted, Posting
+from tracker.settings import Settings
+
+WEEK = timedelta(days=7)  # of a report, where no time is named
+
+
+class NoneStored(ValueError):
+    """Of the hits that were posted none is one; `posted` tells of each."""
+
+    def __init__(self, posted: Posted) -> None:
+        first = posted.refused[0]
+        super().__init__(f"No hit was stored. Line {first.line}: {first.reason}: {first.detail}.")
+        self.posted = posted
+
+
+class Views:
+    """Answers the endpoints, each by the method of its name."""
+
+    def __init__(self, settings: Settings, questions: Questions, posting: Posting) -> None:
+        self._settings = settings
+        self._ask = questions
+        self._posting = posting
+        self._document: dict[str, Any] = document(ENDPOINTS)
+
+    def sites(self, query: q.Plain) -> Reply:
+        rows = self._ask.sites(datetime.now(UTC))
+        return Reply(q.Sites(rows), rows)
+
+    def summaries(self, query: q.Plain, site: str) -> Reply:
+        cursors = self._ask.cursors(site)
+        rows = [q.Described(name, about, cursors[name]) for name, about in self._ask.described().items()]
+        return Reply(q.Summaries(site, rows), rows)
+
+    def summary(self, query: q.SummaryQuery, site: str, summary: str) -> Reply:
+        now = datetime.now(UTC)
+        span = self._span(query, now)
+        wish = Wish(query.limit, query.page, query.order, query.search)
+        found = self._ask.summary(site, summary, span, wish)
+        pages = {}
+        if query.page * query.limit < found.matching:
+            pages["next"] = {"page": str(query.page + 1)}
+        if query.page > 1:
+            pages["prev"] = {"page": str(query.page - 1)}
+        version = self._version(found.cursor, query, span, now) if found.exact else None
+        return Reply(found, found.labels, version, pages=pages)
+
+    def series(self, query: q.Timed, site: str, summary: str, label: str) -> Reply:
+        now = datetime.now(UTC)
+        span = self._span(query, now)
+        found = self._ask.series(site, summary, label, span)
+        return Reply(found, found.points, self._version(found.cursor, query, span, now))
+
+    def label(self, query: q.LabelQuery, site: str, summary: str) -> Reply:
+        return self.series(query, site, summary, query.label)
+
+    def hits(self, query: q.HitsQuery, site: str) -> Reply:
+        calendar = self._ask.calendar
+        window = Window(
+            start=moment(calendar, "from", query.from_)[0] if query.from_ else None,
+            end=moment(calendar, "to", query.to)[1] if query.to else None,
+            after=query.after or "",
+            limit=query.limit,
+            order=query.order,
+        )
+        found = self._ask.hits(site, window)
+        return Reply(found, found.hits, pages={"next": {"after": found.next}} if found.next else {})
+
+    def report(self, query: q.ReportQuery, site: str, report: str) -> Reply:
+        """In a thread of its own: a database blocks, and the doors and streams of this process would wait."""
+        if report not in REPORTS:
+            raise NotKnown(f"No report is named {report}. There are: {', '.join(REPORTS)}.")
+        if not self._settings.archive:
+            raise NotKnown("There is no archive: set HITWALL_ARCHIVE, and copy hits with hitwall archive.")
+        start, end = self._times(query)
+        asked = Asked(site=site, start=start, end=end, limit=query.limit, by=query.by, bots=query.bots)
+        rows = get_hub().threadpool.apply(lambda: Reports.of(self._settings).answer(report, asked))
+        about = REPORTS[report]
+        found = q.ReportAnswer(site, report, about.about, start, end, rows)
+        return Reply(found, rows, kind=about.row)
+
+    def _times(self, query: q.ReportQuery) -> tuple[datetime, datetime]:
+        calendar = self._ask.calendar
+        end = moment(calendar, "to", query.to)[1] if query.to else datetime.now(UTC)
+        start = moment(calendar, "from", query.from_)[0] if query.from_ else end - WEEK
+        if start >= end:
+            raise BadQuestion("from", "is not before to")
+        return start, end
+
+    def post_hits(self, query: q.Nothing) -> Reply:
+        request.max_content_length = MAX_BODY
+        key = request.headers.get("Idempotency-Key")
+        sent = request.get_data()
+        posted = self._posting.post_hits(sent, request.content_type or "", key, datetime.now(UTC))
+        if posted.refused and not posted.stored:
+            raise NoneStored(posted)
+        return Reply(posted, version=None)
+
+    def openapi(self, query: q.Nothing) -> Reply:
+        return Reply(self._document)
+
+    def _span(self, query: q.Timed, now: datetime) -> Span:
+        texts = (query.at or "", query.from_ or "", query.to or "")
+        return Span.of(self._ask.calendar, query.bucket, texts, now)
+
+    def _version(self, cursor: str, query: q.Timed, span: Span, now: datetime) -> str:
+        """The cursor, and what else an answer hangs on: the bucket of now, and what has expired."""
+        calendar = self._ask.calendar
+        implied = "" if query.at or query.to else f".{span.bucket}"
+        ends = [calendar.expires(bucket) for bucket in (*span.before(calendar), *span.buckets(calendar))]
+        gone = sum(end is not None and end <= now.timestamp() for end in ends)
+        return f"{cursor}{implied}.expired-{gone}" if gone else f"{cursor}{implied}"
