@@ -5,7 +5,7 @@ import { find, put } from "./page.mjs";
 import { SeriesTable } from "./series_table.mjs";
 import { bucketName, integer, KINDS, pointName, short } from "./words.mjs";
 
-const LABEL = 4.5; // rem that one label of the axis needs at least
+const LABEL = 5.75; // rem that one label of the axis needs at least: 10:00 AM and a gap
 const BAR = 2.5; // rem, the widest bar
 const SHARE = 0.7; // of a point's width that its bar takes
 

@@ -1,6 +1,7 @@
 // What a person can do: choose site and bucket, theme, full screen, and the keys for it.
 
-import { add, find, put, recall, remember } from "./page.mjs";
+import { add, find, put } from "./page.mjs";
+import { themeButton } from "./theme_button.mjs";
 
 const BUCKET_KEYS = { h: "hour", d: "day", m: "month" };
 
@@ -14,14 +15,12 @@ export class Controls {
     for (const radio of this.#radios()) {
       radio.addEventListener("change", () => choose({ bucket: radio.value }));
     }
-    find("theme").addEventListener("click", () => this.#turnTheme());
-    document.documentElement.addEventListener("theme", () => this.#nameTheme());
+    themeButton(find("theme"));
     find("full").addEventListener("click", () => this.#fullScreen());
     document.addEventListener("fullscreenchange", () => this.#nameFull());
     find("full").hidden = !document.fullscreenEnabled;
     find("keys").addEventListener("click", () => this.#help());
     document.addEventListener("keydown", (event) => this.#key(event));
-    this.#nameTheme();
   }
 
   /** Shows what is chosen, and what there is to choose. */
@@ -33,6 +32,13 @@ export class Controls {
     names.forEach((name, n) => put(options[n] ?? add(this.select, "option"), name));
     this.select.value = site;
     this.select.parentElement.hidden = names.length === 0;
+    this.#lead(new URLSearchParams({ ...(site && { site }), bucket }));
+  }
+
+  /** Points the links to the page of questions at what is shown; a screen on a wall has none. */
+  #lead(shown) {
+    if (document.documentElement.hasAttribute("data-kiosk")) return;
+    for (const link of document.querySelectorAll("[data-ask]")) link.href = `ask?${shown}${link.dataset.ask && `&${link.dataset.ask}`}`;
   }
 
   #radios() {
@@ -82,24 +88,4 @@ export class Controls {
   #nameFull() {
     put(find("full"), document.fullscreenElement ? "Leave full screen" : "Full screen");
   }
-
-  #nameTheme() {
-    put(find("theme"), document.documentElement.dataset.theme === "dark" ? "Light" : "Dark");
-  }
-
-  /** To the other theme. Back at the system's own one nothing is remembered, so the page follows it again. */
-  #turnTheme() {
-    const root = document.documentElement;
-    const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-    const theme = root.dataset.theme === "dark" ? "light" : "dark";
-    remember("theme", theme === system ? null : theme);
-    root.dataset.theme = theme;
-    root.dispatchEvent(new Event("theme"));
-  }
-}
-
-/** The site looked at last, if it is still there, else the first. */
-export function usual(sites) {
-  const last = recall("site");
-  return sites.includes(last) ? last : sites[0] ?? "";
 }

@@ -37,3 +37,9 @@ export function remember(name, text) {
     // Storage is switched off or full: the wall works without a memory.
   }
 }
+
+/** The site looked at last, if it is still there, else the first. */
+export function usual(sites) {
+  const last = recall("site");
+  return sites.includes(last) ? last : sites[0] ?? "";
+}

@@ -1,8 +1,8 @@
 // Hitwall's page: which site and bucket, one stream for it, every frame into the view.
 
-import { Controls, usual } from "./controls.mjs";
+import { Controls } from "./controls.mjs";
 import { hideCursor, keepAwake, kioskFrom, takeTurns } from "./kiosk.mjs";
-import { remember } from "./page.mjs";
+import { remember, usual } from "./page.mjs";
 import { Status } from "./status.mjs";
 import { Stream } from "./stream.mjs";
 import { View } from "./view.mjs";
@@ -69,7 +69,7 @@ class Wall {
   async #refresh() {
     try {
       const response = await fetch("api/sites", { cache: "no-store" });
-      if (response.ok && !this.#kiosk?.sites.length) this.#chosen.sites = (await response.json()).sites;
+      if (response.ok && !this.#kiosk?.sites.length) this.#chosen.sites = (await response.json()).sites.map(({ site }) => site);
       this.#controls.show(this.#chosen);
       return response.status;
     } catch {

@@ -34,7 +34,7 @@ export const OTHER_MEANS =
 
 // Control characters, and characters that are invisible or turn the direction of what follows.
 // The two joiners U+200C and U+200D stay: scripts and emoji need them.
-const UNSEEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0]/gu;
+export const UNSEEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0]/gu;
 
 /** A label from outside with everything unseen made visible. */
 export function clean(label) {
