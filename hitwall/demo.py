@@ -4,10 +4,12 @@ import http.client
 import itertools
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
+from summaries.agents import bot
 from tracker.access_log import Line, parse_line
 from tracker.hit import BadHit
 
@@ -25,13 +27,13 @@ class NoLines(ValueError):
 
 
 def lines(files: Iterable[Path]) -> Iterator[Line]:
-    """The lines of these logs that are requests; the rest is passed over."""
+    """The lines of these logs that are requests of people; bots run no script, and the rest is no request."""
     for file in files:
         for text in file.read_text(errors="replace").splitlines():
-            try:
-                yield parse_line(text)
-            except BadHit:
-                continue
+            with suppress(BadHit):
+                line = parse_line(text)
+                if not bot(line.agent):
+                    yield line
 
 
 def pixel(line: Line, site: str) -> tuple[str, dict[str, str]]:

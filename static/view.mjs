@@ -5,7 +5,7 @@ import { Chart } from "./chart.mjs";
 import { NowList, TopList } from "./lists.mjs";
 import { Numbers } from "./numbers.mjs";
 import { find, put, still } from "./page.mjs";
-import { comparison, KINDS } from "./words.mjs";
+import { comparison, hitsName, KINDS } from "./words.mjs";
 
 export class View {
   #numbers = new Numbers();
@@ -25,7 +25,7 @@ export class View {
     this.#last = frame;
     document.body.classList.toggle("moving", moving);
     put(find("site-name"), frame.site);
-    put(find("hits-name"), KINDS[kindOf(frame.bucket)].hits);
+    put(find("hits-name"), hitsName(frame));
     this.#compare(comparison(frame));
     this.#numbers.show(frame, moving);
     this.#chart.show(frame);

@@ -114,6 +114,12 @@ export function comparison({ bucket, at, zone, hits, series, before }) {
   return { arrow, way, text: `${percent.format(Math.abs(change))} on the same time ${then}` };
 }
 
+/** What the great number of hits is, and how many came from bots, which count elsewhere. */
+export function hitsName({ bucket, bots }) {
+  const name = KINDS[kindOf(bucket)].hits;
+  return bots ? `${name} · bots ${integer(bots)}` : name;
+}
+
 const NOTES = {
   redis: "Redis is gone; the numbers stand still",
   behind: "The counter is behind; newer hits are stored but not counted yet",

@@ -19,7 +19,7 @@ WIDEST = 12  # runs; a batch that spreads over more hours is announced without i
 ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
 FAILED = 40 * 86_400  # seconds that a day's account of failing hooks is kept
 EPOCH = datetime.fromtimestamp(0, UTC)
-WHOLE = {"minute": 2000, "server": 10}  # labels announced; of other summaries only a top list's
+WHOLE = {"minute": 2000, "server": 10, "bot": 1000}  # labels announced; of others only a top list's
 
 Wanted = Mapping[tuple[str, str], int | None]  # (summary, bucket) -> labels to keep, None for all
 

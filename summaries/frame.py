@@ -2,13 +2,14 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from summaries.buckets import Calendar, minutes_of
 from summaries.counters import Announcement, Snapshot
+from summaries.fold import BOT
 from summaries.tally import OTHER, SHOWN, Tally
 from tracker.raw import START, order
 
@@ -93,11 +94,12 @@ class Picture:
             "cursor": self.cursor,
             "hits": total.hits(),
             "bytes": total.bytes(),
+            "bots": self._tally(BOT, self.bucket).hits(),
             "visitors": self._tally("visitor", self.bucket).distinct,
             "rate": self.rate.now(now.timestamp()),
             "series": list(self._series(self.bucket, now)),
             "before": self._before(),
-            "top": {name: t.top() for name, t in tallies.items() if name not in NOT_LISTED},
+            "top": {name: t.top()[:SHOWN] for name, t in tallies.items() if name not in NOT_LISTED},
             "recent": self.recent,
             "capped": [name for name, tally in tallies.items() if tally.capped],
             "zone": self.calendar.zone.key,
@@ -138,10 +140,12 @@ class Picture:
         return series if any(hits for _, hits in series) else []
 
 
-def wanted(calendar: Calendar, bucket: str, names: Iterable[str]) -> dict[tuple[str, str], int | None]:
+def wanted(calendar: Calendar, bucket: str, names: Collection[str]) -> dict[tuple[str, str], int | None]:
     """The tallies that a wall of this bucket needs, and how many labels of each."""
     tallies: dict[tuple[str, str], int | None] = {(name, bucket): SHOWN for name in names}
     previous = calendar.previous(bucket)
+    if BOT in names:
+        tallies[BOT, bucket] = None  # there are some hundred, and the wall tells their sum
     if bucket.startswith("month:"):
         days = calendar.days(previous) + calendar.days(bucket)
         tallies.update({("server", day): None for day in days})

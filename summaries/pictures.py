@@ -1,7 +1,7 @@
 """Pictures: reads from Redis what a wall shows, whole; for the hub, and for a wall in a terminal."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from summaries.buckets import Calendar
@@ -24,7 +24,9 @@ class Pictures:
         self._calendar = calendar
         self._apart = picked.apart
 
-    def read(self, site: str, bucket: str, names: Iterable[str], rate: Rate | None, now: datetime) -> Picture:
+    def read(
+        self, site: str, bucket: str, names: Collection[str], rate: Rate | None, now: datetime
+    ) -> Picture:
         """What Redis has just now; the rate where it is not known yet is that of the last hits."""
         snapshot = self._counters.read(site, wanted(self._calendar, bucket, names))
         cursor = snapshot.cursors.get("server", START)

@@ -20,7 +20,7 @@ UTC_CALENDAR = Calendar(ZoneInfo("UTC"))
 NAMES = ["server", "url", "visitor", "minute"]
 FIELDS = {
     *("site", "bucket", "at", "cursor", "hits", "bytes", "visitors", "rate", "series", "top", "recent"),
-    *("before", "capped", "zone"),
+    *("before", "bots", "capped", "zone"),
 }  # the hub adds active, lag, watching and notes
 LATER = NOW + timedelta(days=100)
 Tallies = dict[tuple[str, str], Tally]
@@ -46,12 +46,14 @@ def series(bucket: str, rows: list[Row], now: datetime, name: str = "minute") ->
 
 def test_a_frame_has_these_fields_and_no_others() -> None:
     hour = "hour:2126-11-21T06"
+    bots = [(f"bot {letter}", 1, 0) for letter in "abcdefghijk"]
     shown = picture(
         {
             ("server", hour): tally((SITE, 12, 345)),
             ("visitor", hour): tally(("a", 9, 0), most=SHOWN, distinct=17),
             ("url", hour): tally(("/b", 2, 5), ("/a", 2, 0), ("/c", 8, 340), most=SHOWN),
             ("minute", hour): tally(("06:30", 12, 345)),
+            ("bot", hour): tally(*bots),
         },
         recent=[{"path": "/c"}],
     )
@@ -65,10 +67,11 @@ def test_a_frame_has_these_fields_and_no_others() -> None:
         "cursor": "5-0",
         "hits": 12,
         "bytes": 345,
+        "bots": 11,
         "visitors": 17,
         "rate": 0.0,
         "before": [],
-        "top": {"url": [("/c", 8, 340), ("/a", 2, 0), ("/b", 2, 5)]},
+        "top": {"url": [("/c", 8, 340), ("/a", 2, 0), ("/b", 2, 5)], "bot": bots[:10]},
         "recent": [{"path": "/c"}],
         "capped": [],
         "zone": "UTC",

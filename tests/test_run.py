@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from redis import Redis, RedisError
 
-from tests.service import ROOT, total
+from tests.service import FIREFOX, ROOT, total
 from tests.waiting import until
 from tracker import keys
 
@@ -77,7 +77,8 @@ class Run:
         return Redis.from_url((self.data / "redis.url").read_text().strip())
 
     def hit(self) -> int:
-        with urlopen(f"{self.base}/a.gif?url=https://example.com/", timeout=10) as answer:
+        page = Request(f"{self.base}/a.gif?url=https://example.com/", headers={"User-Agent": FIREFOX})
+        with urlopen(page, timeout=10) as answer:
             return int(answer.status)
 
     def children(self) -> list[int]:

@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hitwall import demo
 from tests.bench import counting, door, imports, machine, traffic, walls
 from tests.bench.report import Part
-from tracker.access_log import Line, parse_line
-from tracker.hit import BadHit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEADER = """\
@@ -27,7 +26,7 @@ def main(names: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that all we started ends too
     now = datetime.now(UTC)
     where = machine.describe(now)
-    plan = traffic.visits(log_lines())
+    plan = traffic.visits(list(demo.lines([traffic.LOG])))
     with TemporaryDirectory(prefix="hitwall-bench-") as folder:
         file = Path(folder) / "plan.tsv"
         traffic.write(file, plan)
@@ -43,17 +42,6 @@ def main(names: list[str]) -> None:
             print(done[-1].text(), end="\n\n", flush=True)
     if not names:
         RESULTS.write_text(results(where, done))
-
-
-def log_lines() -> list[Line]:
-    """The requests of the log that the traffic is made from."""
-    lines = []
-    for text in traffic.LOG.read_text(errors="replace").splitlines():
-        try:
-            lines.append(parse_line(text))
-        except BadHit:
-            continue
-    return lines
 
 
 def results(where: list[tuple[str, str]], parts: list[Part]) -> str:
