@@ -4,10 +4,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
@@ -187,6 +189,27 @@ def test_it_listens_on_ipv6_where_told_so(tmp_path: Path) -> None:
         assert run.hit() == 200
     finally:
         run.stop()
+
+
+def archived(file: Path) -> int:
+    """Hits in the archive."""
+    try:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+            return int(database.execute("SELECT count(*) FROM hits").fetchone()[0])
+    except sqlite3.OperationalError:  # it is being made
+        return 0
+
+
+def test_it_copies_hits_to_the_archive_that_it_is_told_of(tmp_path: Path) -> None:
+    run, file = Run(tmp_path), tmp_path / "hits.db"
+    run.environ["HITWALL_ARCHIVE"] = f"sqlite:///{file}"
+    run.start()
+    try:
+        assert len(run.children()) == 4
+        assert run.hit() == 200
+        until(lambda: archived(file) == 1)
+    finally:
+        assert run.stop() == 0
 
 
 def test_the_demo_sends_hits_that_are_counted(run: Run) -> None:
