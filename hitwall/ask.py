@@ -1,6 +1,7 @@
 """Commands that ask: top, series, hits, sites, export, watch."""
 
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import click
@@ -25,6 +26,7 @@ from hitwall.tables import console, hit_line, series_table, sites_table, summary
 from hitwall.watching import View, Watch
 from summaries.figures import RawHit
 from summaries.formats import ndjson
+from summaries.frame import dump
 from summaries.questions import MOST_LABELS
 
 MOST_LINES = 10_000  # raw hits that are held to show the last of them
@@ -135,15 +137,16 @@ def sites(as_json: bool) -> None:
 @time_options
 @row_options
 @click.option("--format", "form", type=click.Choice(exporting.FORMATS), default="csv", show_default=True)
+@json_option
 @click.option("--output", type=click.File("w", encoding="utf-8", atomic=True), default="-", help="A file.")
-def export(what: str, times: Times, rows: Rows, form: str, **given: Any) -> None:
+def export(what: str, times: Times, rows: Rows, as_json: bool, **given: Any) -> None:
     """All labels of a summary, or all raw hits: `hitwall export url`, `hitwall export hits`.
 
     Without a time: the labels of today, every hit there is. Text that a spreadsheet would take for a
     formula begins with an apostrophe more in CSV.
     """
     asking = Asking.begin()
-    name = asking.site(given["site"])
+    name, form = asking.site(given["site"]), "json" if as_json else given["form"]
     if what == "hits":
         window = asking.window((times.start or times.at, times.end or times.at))
         pieces = exporting.of_hits(tail.every(asking.questions, name, window), form)
@@ -158,8 +161,9 @@ def export(what: str, times: Times, rows: Rows, form: str, **given: Any) -> None
 @site_option
 @kind_option
 @click.option("--once", is_flag=True, help="Print one picture and end: for mails and files.")
-def watch(site: str | None, kind: str, once: bool) -> None:
-    """The wall in this terminal, live until q.
+@json_option
+def watch(site: str | None, kind: str, once: bool, as_json: bool) -> None:
+    """The wall in this terminal, live until q; with --json a frame a line, as it changes.
 
     Keys: h, d and m for the hour, the day and the month, s for the next site.
     """
@@ -167,7 +171,11 @@ def watch(site: str | None, kind: str, once: bool) -> None:
     name = asking.site(site)
     asking.questions.cursors(name)  # a name of no site ends here
     watching, paper = Watch(asking, View(name, kind)), console()
-    if once:
+    if as_json:
+        with suppress(KeyboardInterrupt):
+            for frame in islice(watching.frames(), 1 if once else None):
+                click.echo(dump(frame))
+    elif once:
         screen.once(watching, paper)
     else:
         screen.show(watching, [row.site for row in asking.questions.sites(asking.now)], paper)

@@ -18,9 +18,8 @@ from rich.live import Live
 from rich.text import Text
 
 from hitwall.terminal import draw
-from hitwall.watching import Watch
+from hitwall.watching import APART, Watch
 
-APART = 0.25  # seconds between two pictures at least
 KINDS = {"h": "hour", "d": "day", "m": "month"}
 PRINTED = 40  # lines of a picture where there is no screen
 

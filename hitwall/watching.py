@@ -1,6 +1,7 @@
 """Watch: keeps the picture of one site and bucket up to date from Redis, for a wall in a terminal."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from summaries.watched import LAGGING
 from tracker import keys
 from tracker.raw import START, RawLog
 
+APART = 0.25  # seconds between two pictures at least
 TICK = 0.1  # seconds for which news are waited for; a key waits as long
 LOOK = 1.0  # seconds between two looks at what no announcement tells
 FOREIGN = (ValueError, TypeError, AttributeError, UnpackException)  # what a message not of ours raises
@@ -118,6 +120,18 @@ class Watch:
         """All that is drawn; None while nothing has been read."""
         picture = self.view.picture
         return {**picture.frame(now), "active": self.view.active} if picture else None
+
+    def frames(self) -> Iterator[dict[str, Any]]:
+        """What is drawn now, and then whenever it has changed, at most every APART seconds."""
+        self.refresh(datetime.now(UTC))
+        told: dict[str, Any] = {}
+        while True:
+            frame = self.frame(datetime.now(UTC))
+            if frame and {**frame, "at": ""} != told:
+                told = {**frame, "at": ""}
+                yield frame
+                time.sleep(APART)
+            self.step()
 
     def state(self, now: datetime, keys: bool) -> State:
         """How true that is; `keys` where there is a keyboard."""

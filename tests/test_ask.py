@@ -168,6 +168,12 @@ def read(text: str, form: str) -> list[dict[str, Any]]:
     return list(whole["labels"] if isinstance(whole, dict) else whole)
 
 
+def test_an_export_with_json_is_one_in_the_format_json(redis: Redis) -> None:
+    store(redis, [hit("/a"), hit("/b")])
+    for what in ("url", "hits"):
+        assert told("export", what, *AT, "--json") == told("export", what, *AT, "--format", "json")
+
+
 def test_an_empty_export_is_an_empty_array_or_a_header(redis: Redis) -> None:
     store(redis, [hit()])
     assert told("export", "hits", "--to", "1999-01-01", "--format", "json") == "[]\n"

@@ -1,7 +1,10 @@
 """The wall in a terminal: what it shows fits, is true, and leaves the terminal as it was."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,7 @@ from hitwall.redis_server import RedisServer
 from hitwall.terminal import TITLES, State, draw
 from tests.asking import FOREVER, NOW, arrive, hit, store, told, unseen
 from tests.hits import FIREFOX, PROPERTY, SITE
-from tests.service import Service
+from tests.service import ROOT, Service, total
 from tests.terminal import Terminal
 from tests.waiting import until
 from tracker import keys
@@ -63,6 +66,12 @@ def test_the_wall_is_printed_once(redis: Redis) -> None:
     assert ["/blog", "3", "Firefox", "140", "3", "Linux", "3"] in rows
     assert sum("/blog" in line and "Blog" in line for line in lines) == 3
     assert max(map(len, lines)) <= 100
+
+
+def test_the_wall_is_told_once_as_json(redis: Redis) -> None:
+    store(redis, [hit("/blog", at=datetime.now(UTC), agent=FIREFOX) for _ in range(3)])
+    frame = json.loads(told("watch", "--once", "--json", "--bucket", "month"))
+    assert (frame["site"], frame["hits"], frame["top"]["url"]) == (SITE, 3, [["/blog", 3, 0]])
 
 
 def test_a_wall_says_that_the_counter_is_behind(redis: Redis) -> None:
@@ -153,3 +162,18 @@ def test_the_next_site_is_shown_at_a_key(redis: Redis, redis_url: str) -> None:
             terminal.press(b"s")
     finally:
         terminal.close()
+
+
+@pytest.mark.usefixtures("counter")
+def test_frames_are_lines_of_json_as_hits_arrive(redis: Redis) -> None:
+    arrive(redis, "/first")
+    until(lambda: total(redis) == 1)
+    command = [sys.executable, "-m", "hitwall", "watch", "--json", "--bucket", "month"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout
+        seen = json.loads(process.stdout.readline())["hits"]
+        arrive(redis, "/second")
+        assert next(line for line in process.stdout if json.loads(line)["hits"] == 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert seen == 1
