@@ -19,7 +19,7 @@ test: check
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
 	$(call need,postgresql,$(POSTGRES),The tests of the archive start a PostgreSQL of their own)
 	$(call need,curl,command -v curl,The tests type the commands of the README)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/tests
 	$(BIN)/ruff check .
