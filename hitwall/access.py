@@ -24,8 +24,9 @@ def guard(app: Flask, token: str) -> None:
             return None
         if _same(request.args.get("token", ""), token):
             return _remember(token)
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if _same(request.cookies.get(COOKIE, ""), token) or _same(bearer, token):
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        sent = bearer.strip() if scheme.lower() == "bearer" else ""  # RFC 9110: in any letter case
+        if _same(request.cookies.get(COOKIE, ""), token) or _same(sent, token):
             return None
         return _deny()
 

@@ -88,7 +88,7 @@ def series(summary: str, label: str, site: str | None, times: Times, as_json: bo
         console().print(series_table(found, asking.questions.calendar.zone))
 
 
-@click.command()
+@click.command(short_help="The last raw hits; with --follow on as they arrive.")
 @site_option
 @from_option
 @to_option
@@ -131,7 +131,7 @@ def sites(as_json: bool) -> None:
         console().print(sites_table(found, asking.now, asking.questions.calendar.zone))
 
 
-@click.command()
+@click.command(short_help="All labels of a summary, or all raw hits, as a file.")
 @click.argument("what", metavar="SUMMARY|hits")
 @site_option
 @time_options
@@ -157,7 +157,7 @@ def export(what: str, times: Times, rows: Rows, as_json: bool, **given: Any) -> 
         given["output"].write(piece)
 
 
-@click.command()
+@click.command(short_help="The wall in this terminal.")
 @site_option
 @kind_option
 @click.option("--once", is_flag=True, help="Print one picture and end: for mails and files.")

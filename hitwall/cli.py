@@ -6,8 +6,11 @@ import secrets
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
+from importlib import import_module
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -15,8 +18,9 @@ from urllib.parse import quote, urlsplit
 import click
 from redis import RedisError
 
-from hitwall import __version__, ask, demo, logs, processes, sql, tend
+from hitwall import __version__, ask, demo, logs, processes, tend
 from hitwall.redis_server import NoRedis, find_cli
+from hitwall.wording import cut
 from summaries import counting
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
@@ -24,17 +28,27 @@ from summaries.explain import explain as explain_key
 from summaries.questions import BadQuestion, NotKnown
 from summaries.recount import Unsettled
 from tracker.connection import connect
-from tracker.database import NoArchive
 from tracker.log_file import BadLog
 from tracker.log_import import Interrupted
-from tracker.settings import BadSetting, Settings, variable
+from tracker.settings import BadSetting, NoArchive, Settings, variable
 
 EXPECTED: tuple[type[Exception], ...] = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
 EXPECTED += (Unsettled, NoArchive, BadLog, Interrupted, BadQuestion, NotKnown)
+NOT_UTF8 = "A name that you typed is not UTF-8: is the terminal's locale (LC_ALL, LC_CTYPE) a UTF-8 one?"
+LATE = {"archive": "hitwall.sql", "report": "hitwall.sql"}  # imported when called: SQL's libraries take 0.2 s
 
 
 class Sentences(click.Group):
     """Errors that we foresee are one sentence and exit status 1, not a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *LATE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in LATE:
+            return super().get_command(ctx, cmd_name)
+        commands: Sequence[click.Command] = import_module(LATE[cmd_name]).COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -43,16 +57,21 @@ class Sentences(click.Group):
             raise click.ClickException(str(error)) from None
         except RedisError as error:
             raise click.ClickException(f"Redis cannot be used: {error}") from None
+        except UnicodeEncodeError:
+            raise click.ClickException(NOT_UTF8) from None
 
 
 @click.group(cls=Sentences)
 @click.version_option(__version__)
 def main() -> None:
     """Live counters for your sites, and a wall that shows them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes a ?
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-@main.command()
+@main.command(short_help="Everything, with an embedded Redis where REDIS_URL is unset.")
 def run() -> None:
     """Everything: embedded Redis where REDIS_URL is unset, counter, web process."""
     processes.run(with_token(checked()), greet)
@@ -72,7 +91,7 @@ def serve() -> None:
 
 @main.command()
 def count() -> None:
-    """The counting process; of several one counts and the others stand by."""
+    """The counting process; further ones stand by."""
     settings = checked()
     counting.run(settings, connect(settings.running_redis()), processes.stopping())
 
@@ -82,7 +101,8 @@ def list_settings() -> None:
     """Every setting: variable, default, what it is for."""
     for row in fields(Settings):
         meta = row.metadata
-        click.echo(f"{variable(row):24} {meta['default'][:24] or '(unset)':26} {meta['help']}")
+        default = cut(meta["default"], 24) or "(unset)"
+        click.echo(f"{variable(row):24} {default:26} {meta['help']}")
 
 
 @main.command()
@@ -96,7 +116,7 @@ def explain(key: str) -> None:
         raise click.ClickException(str(error)) from None
 
 
-@main.command("demo")
+@main.command("demo", short_help="Replay a web server's log as hits of now.")
 @click.argument("logs", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--rate", default=20.0, type=click.FloatRange(0.01, 5000), help="Hits a second.")
 @click.option("--count", type=click.IntRange(1), help="Stop after so many hits; else never.")
@@ -115,7 +135,7 @@ def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str,
         click.echo(f"{hits} answered with {status}")
 
 
-for command in (*ask.COMMANDS, *logs.COMMANDS, *tend.COMMANDS, *sql.COMMANDS):
+for command in (*ask.COMMANDS, *logs.COMMANDS, *tend.COMMANDS):
     main.add_command(command)
 
 

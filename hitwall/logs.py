@@ -36,7 +36,7 @@ STALLED = 10.0  # seconds without a step of the counter after which nobody waits
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
-@click.command("import")
+@click.command("import", short_help="Store the requests of web-server logs, each once.")
 @click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
 @click.option("--site", required=True, help="The site whose log it is, such as example.com.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
@@ -66,7 +66,7 @@ def import_logs(files: tuple[Path, ...], site: str, as_json: bool) -> None:
         raise click.ClickException("None of the lines could be read as one of a web server's log.")
 
 
-@click.command()
+@click.command(short_help="Store the requests of logs while a web server writes them.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--site", required=True, help="The site whose log it is, such as example.com.")
 def follow(files: tuple[Path, ...], site: str) -> None:

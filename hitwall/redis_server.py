@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from hitwall.redis_programs import NoRedis, find_cli, find_server, find_server_for
+from hitwall.redis_questions import answers, replace_cut_file
 from tracker.settings import URL_FILE
 
 __all__ = ["URL_FILE", "NoRedis", "RedisServer", "dying_with_parent", "find_cli", "find_server"]
@@ -134,7 +135,8 @@ class RedisServer:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(POLL)
                     break
-                if _answers(client, self.pid):
+                if answers(client, self.pid):
+                    replace_cut_file(client, log.read_bytes()[before:])
                     return True
         said = log.read_bytes()[before:].decode(errors="replace").strip()
         if "Address already in use" in said:
@@ -190,11 +192,3 @@ def dying_with_parent() -> Callable[[], None]:
                 os._exit(1)
 
     return ask
-
-
-def _answers(client: redis.Redis, pid: int) -> bool:
-    """Whether it is this process that answers, and no other Redis, and its data is loaded."""
-    with contextlib.suppress(redis.RedisError):
-        info = client.info()
-        return bool(info["process_id"] == pid and not info["loading"])
-    return False

@@ -84,7 +84,7 @@ def watched(steps: Iterable[Copied]) -> Iterator[Copied]:
 def gap(site: str, cursor: str, whole: str) -> str:
     """What may be missing between two stream ids."""
     since = "" if cursor == START else f" that came after {moment(cursor)}"
-    return f"{site}: the raw log has forgotten hits from before {moment(whole)}; those{since} are missing."
+    return f"{site}: the raw log has forgotten hits up to {moment(whole)}; those{since} are missing."
 
 
 def moment(id: str) -> str:
@@ -92,7 +92,7 @@ def moment(id: str) -> str:
     return f"{datetime.fromtimestamp(order(id)[0] / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-@click.command("report")
+@click.command("report", short_help="Answer a question from the SQL archive.")
 @click.argument("name", type=click.Choice(list(REPORTS)), required=False, metavar="[NAME]")
 @click.option("--site", default="", help="Needed where the archive has several.")
 @click.option("--from", "first", type=DATE, metavar="DATE", help="First day, as in 2026-11-21.")

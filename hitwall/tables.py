@@ -1,9 +1,7 @@
 """Answers as tables for people: summaries, series, sites and raw hits."""
 
-import sys
 from collections.abc import Iterable
 from datetime import datetime
-from io import TextIOWrapper
 from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
@@ -22,9 +20,7 @@ LINE = 36  # cells of a point's bar in a series
 
 
 def console() -> Console:
-    """Where tables go: nothing in them is markup, and what the terminal's encoding lacks becomes a ?."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
+    """Where tables go: nothing in them is markup."""
     return Console(markup=False, highlight=False, emoji=False)
 
 

@@ -32,7 +32,7 @@ summary_option = click.option("--summary", "summaries", multiple=True, help="Onl
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
 
 
-@click.command()
+@click.command(short_help="Recount the raw log and tell what differs.")
 @site_option
 @summary_option
 @json_option
@@ -47,7 +47,7 @@ def verify(site: str | None, summaries: tuple[str, ...], as_json: bool) -> None:
         raise SystemExit(1)
 
 
-@click.command()
+@click.command(short_help="Put right every counter that differs from the raw log.")
 @site_option
 @summary_option
 @json_option
@@ -61,7 +61,7 @@ def recount(site: str | None, summaries: tuple[str, ...], as_json: bool) -> None
     _tell(_each(site, summaries, Comparison.mend), as_json, "mended")
 
 
-@click.command()
+@click.command(short_help="Hits, counters, lag, and when memory will be full.")
 @json_option
 def status(as_json: bool) -> None:
     """What there is of each site, how far it is counted, and when memory will be full.

@@ -4,6 +4,7 @@ Run as a module of its own: the workers replace sockets and locks by gevent's, a
 imported before (redis, above all) would keep the blocking ones.
 """
 
+import gc
 import time
 from typing import Any
 
@@ -56,7 +57,10 @@ class Web(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        return util.import_app("hitwall.app:create_app()")
+        app = util.import_app("hitwall.app:create_app()")
+        gc.collect()
+        gc.freeze()  # else a look for garbage among all that was imported holds everybody up for 50 ms
+        return app
 
 
 if __name__ == "__main__":

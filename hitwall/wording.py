@@ -41,6 +41,11 @@ def label(text: str, style: str = "") -> Text:
     return Text(clean(text), style, no_wrap=True, overflow="ellipsis")
 
 
+def cut(text: str, most: int) -> str:
+    """The text in at most so many characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def count(number: int) -> str:
     return f"{number:,}"
 

@@ -5,7 +5,7 @@ import { Chart } from "./chart.mjs";
 import { NowList, TopList } from "./lists.mjs";
 import { Numbers } from "./numbers.mjs";
 import { find, put, still } from "./page.mjs";
-import { comparison, hitsName, KINDS } from "./words.mjs";
+import { botsLine, comparison, KINDS } from "./words.mjs";
 
 export class View {
   #numbers = new Numbers();
@@ -25,7 +25,8 @@ export class View {
     this.#last = frame;
     document.body.classList.toggle("moving", moving);
     put(find("site-name"), frame.site);
-    put(find("hits-name"), hitsName(frame));
+    put(find("hits-name"), KINDS[kindOf(frame.bucket)].hits);
+    put(find("bots"), botsLine(frame));
     this.#compare(comparison(frame));
     this.#numbers.show(frame, moving);
     this.#chart.show(frame);
@@ -38,6 +39,7 @@ export class View {
     this.#last = null;
     put(find("site-name"), site);
     put(find("hits-name"), KINDS[kind].hits);
+    put(find("bots"), "");
     this.#compare(null);
     this.#numbers.blank();
     this.#chart.blank();

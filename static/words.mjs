@@ -101,6 +101,8 @@ function timeIn(zone) {
   return clocks.get(zone);
 }
 
+const MOST_GROWN = 9.99; // more says only that there was next to nothing before
+
 /** `{arrow, way, text}` for the line under the hits, or null when there is nothing to compare with. */
 export function comparison({ bucket, at, zone, hits, series, before }) {
   const kind = kindOf(bucket);
@@ -111,13 +113,13 @@ export function comparison({ bucket, at, zone, hits, series, before }) {
   const { then } = KINDS[kind];
   if (Math.abs(change) < 0.005) return { arrow: "=", way: "", text: `as many as at the same time ${then}` };
   const [arrow, way] = change > 0 ? ["▲", "up"] : ["▼", "down"];
-  return { arrow, way, text: `${percent.format(Math.abs(change))} on the same time ${then}` };
+  const grown = `${change > MOST_GROWN ? "over " : ""}${percent.format(Math.min(Math.abs(change), MOST_GROWN))}`;
+  return { arrow, way, text: `${grown} on the same time ${then}` };
 }
 
-/** What the great number of hits is, and how many came from bots, which count elsewhere. */
-export function hitsName({ bucket, bots }) {
-  const name = KINDS[kindOf(bucket)].hits;
-  return bots ? `${name} · bots ${integer(bots)}` : name;
+/** How many hits more came from bots, which count elsewhere; empty for none. */
+export function botsLine({ bots }) {
+  return bots ? `bots ${integer(bots)}` : "";
 }
 
 const NOTES = {

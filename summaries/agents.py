@@ -1,9 +1,11 @@
 """What a User-Agent tells: browser, platform, device, and a bot's name. Pure; answers are remembered."""
 
+import json
 import re
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
-from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import parse_device, parse_os, parse_user_agent
 
 CACHED = 4096  # agents whose answers are remembered, of each function
@@ -25,7 +27,17 @@ DEVICES = {  # the first that fits; an iPad that asks for desktop pages calls it
 SIGNS = {name: re.compile(sign) for name, sign in DEVICES.items()}
 TOGETHER = 25  # patterns of one search: as many alternatives as `re` still tries fast
 PEOPLE = ("MetaIAB Facebook", r"AP3A\.240617\.008")  # listed: the browser in Facebook, a build of Android
-PATTERNS = [row["pattern"] for row in CRAWLER_USER_AGENTS_DATA if row["pattern"] not in PEOPLE]
+
+
+def _listed() -> list[str]:
+    """The patterns of crawler-user-agents. The package itself reads its list in the locale's encoding."""
+    found = find_spec("crawleruseragents")
+    file = Path(str(found and found.origin)).with_name("crawler-user-agents.json")
+    rows = json.loads(file.read_text("utf-8"))
+    return [row["pattern"] for row in rows if row["pattern"] not in PEOPLE]
+
+
+PATTERNS = _listed()
 CRAWLERS = [re.compile("|".join(PATTERNS[n : n + TOGETHER])) for n in range(0, len(PATTERNS), TOGETHER)]
 GENERIC = re.compile(r"(?:.*/|\W*|\w{1,3} )(?:(?:ro)?bot|crawl(?:er)?|spider|favicon)", re.I)  # nobody's name
 LONGEST = 60  # characters of a bot's name

@@ -17,14 +17,15 @@ from summaries.queries import LONGEST
 from summaries.questions import BadQuestion, NotKnown
 from summaries.replies import Reply, respond
 from summaries.views import NoneStored, Views
-from tracker.database import NoArchive
 from tracker.hit import BadHit
+from tracker.posting import MAX_BODY
+from tracker.settings import NoArchive
 
 AWAY = "Redis is out of reach; ask again."
 SAID: Mapping[int, str] = {
     404: "There is nothing at this address; /api/openapi.json names all there is.",
     405: "This address takes another method; see Allow.",
-    413: "The body is too large.",
+    413: f"The body is too large: send at most {MAX_BODY} bytes at once.",
     500: "Something failed in here, and the log says what.",
 }
 

@@ -66,7 +66,7 @@ class Counters:
         self._redis = redis
         self._calendar = calendar
         self._most = max_labels
-        self._apply = redis.register_script(Path(__file__).with_name("apply.lua").read_text())
+        self._apply = redis.register_script(Path(__file__).with_name("apply.lua").read_text("utf-8"))
 
     def apply(self, batch: Batch) -> bool:
         """Count the batch and announce it; False where another counter has counted these hits."""

@@ -17,13 +17,14 @@ KINDS = {
     "XREVRANGE … + - COUNT 10 shows the newest.",
     "cursor": "Cursors of {site}: summary -> id in the raw log up to which it has counted.",
     "live": "Channel on which every counted batch of {site} is announced (MessagePack).",
-    "trimmed": "Where the raw log of {site} begins: older hits have been forgotten. Absent while none has.",
+    "trimmed": "Where the raw log of {site} begins: hits up to this id are forgotten. Absent while none is.",
     "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "
     "appended twice. Expires a day after the last batch, 400 days after it for a log file.",
     "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",
     "failed": "Hits of {site} that are missing in a summary because its hook failed on {detail} UTC: "
     "summary -> hits. Expires after 40 days.",
     "refused": "Hits refused at the doors on {detail} UTC: reason -> hits. Expires after 40 days.",
+    "posted": "Digest of what came with the Idempotency-Key of the digest {detail}. Expires after a day.",
     "salt": "The salt of hashed visitors of {detail} UTC. Expires 2 days after it was made.",
 }
 

@@ -109,9 +109,11 @@ def fold(
 
 def _ask(hooks: Mapping[str, Hook], hit: Hit, run: Run, sums: Sums) -> None:
     for name, hook in hooks.items():
-        tallies = run.sums[name]
         try:
             labels = hook(hit)
+            if labels is None:
+                continue
+            tallies = run.sums[name]
             tally = tallies.get(labels) if type(labels) is str else None
             if tally is None:
                 _count(tallies, labels, hit.bytes)
@@ -123,9 +125,7 @@ def _ask(hooks: Mapping[str, Hook], hit: Hit, run: Run, sums: Sums) -> None:
             sums.failures[name] += 1
 
 
-def _count(tallies: Tallies, labels: str | Iterable[str] | None, size: int) -> None:
-    if labels is None:
-        return
+def _count(tallies: Tallies, labels: str | Iterable[str], size: int) -> None:
     for label in _each(labels):
         tally = tallies.get(label)
         if tally is None:

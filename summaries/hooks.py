@@ -13,6 +13,7 @@ from itertools import islice
 
 from summaries import agents, paths
 from summaries.buckets import Calendar
+from tracker.fields import UNSEEN
 from tracker.hit import Hit
 from tracker.keys import SUMMARY
 
@@ -151,8 +152,8 @@ def _header(hit: Hit, name: str) -> str:
 
 def _campaigns(params: Mapping[str, str]) -> Iterator[str]:
     for name, value in params.items():
-        name, value = name.strip().lower(), " ".join(value.lower().split())
-        if value and UTM.fullmatch(name):
+        name = name.strip().lower()
+        if UTM.fullmatch(name) and (value := " ".join(UNSEEN.sub(" ", value).lower().split())):
             yield f"{name}={value}"
 
 

@@ -20,6 +20,7 @@ from tracker.settings import Settings
 from tracker.sites import Sites
 
 PART = 20_000  # labels read at one moment: two full counters, a bucket and the one before
+PIECE = 4_000  # labels read at once where they are more: a reply keeps a web process busy for some 10 ms
 MOST_LABELS = 500_000  # read for one answer; more would keep a web process busy for many seconds
 
 
@@ -95,7 +96,7 @@ class Questions:
         if sum(lengths) > MOST_LABELS:
             advice = f"at most {MOST_LABELS} are read: take a shorter range, or larger buckets"
             raise BadQuestion("from", f"asks for {sum(lengths)} labels; {advice}")
-        for part in _parts(buckets, lengths):
+        for part in _parts(buckets, lengths, PART if sum(lengths) <= PART else PIECE):
             cursor, found = self._lookup.whole(site, name, part)
             for bucket, hashes in zip(part, found, strict=True):
                 yield bucket, cursor, hashes
@@ -131,12 +132,12 @@ class Questions:
             raise NotKnown(f"No summary is named {name}. There are: {', '.join(self.names())}.")
 
 
-def _parts(buckets: Sequence[str], lengths: Sequence[int]) -> Iterator[list[str]]:
-    """Buckets in order, as many at once as hold PART labels, one at least."""
+def _parts(buckets: Sequence[str], lengths: Sequence[int], most: int) -> Iterator[list[str]]:
+    """Buckets in order, as many at once as hold `most` labels, one at least."""
     part: list[str] = []
     held = 0
     for bucket, length in zip(buckets, lengths, strict=True):
-        if part and held + length > PART:
+        if part and held + length > most:
             yield part
             part, held = [], 0
         part.append(bucket)

@@ -44,7 +44,7 @@ class Recount:
     positions: dict[str, str] = field(default_factory=dict)  # summary -> id up to which it is folded
     sums: dict[Place, Tallies] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)  # hook -> hits on which it failed
-    since: str = START  # hits before this id are forgotten
+    since: str = START  # hits up to this id are forgotten
 
     def catch_up(self, cursors: Mapping[str, str]) -> None:
         """Fold up to exactly these cursors. Raises Unsettled where one stands before our position.
@@ -102,7 +102,7 @@ class Recount:
     def covers(self, bucket: str) -> bool:
         """Whether the log holds every hit that was ever counted in the bucket.
 
-        A hit that is forgotten had come before `since`, and its own time is at most AHEAD later:
+        A hit that is forgotten had come by `since`, and its own time is at most AHEAD later:
         it may be any older, as those of an imported log are.
         """
         return self.since == START or self.calendar.span(bucket)[0] > self._horizon()

@@ -68,7 +68,7 @@ class Comparison:
         self._redis = redis
         self._recount = recount
         self._names: list[str] = []
-        self._swap = redis.register_script(Path(__file__).with_name("swap.lua").read_text())
+        self._swap = redis.register_script(Path(__file__).with_name("swap.lua").read_text("utf-8"))
 
     def verify(self, told: Callable[[int, int], None]) -> Report:
         """Compare every counter; `told` hears how many of how many are done."""

@@ -35,6 +35,7 @@ def visitor() -> FlaskClient:
         {"Authorization": "Bearer wrong"},
         {"Authorization": "Bearer "},
         {"Authorization": "Basic s3cret"},
+        {"Authorization": TOKEN},
     ],
     ids=str,
 )
@@ -79,8 +80,9 @@ def test_the_cookie_of_an_encrypted_page_is_for_encrypted_pages(visitor: FlaskCl
     assert "Secure" in answer.headers["Set-Cookie"].split("; ")
 
 
-def test_a_program_sends_the_token_as_bearer(visitor: FlaskClient) -> None:
-    sent = {"Authorization": f"Bearer {TOKEN}"}
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_program_sends_the_token_as_bearer(visitor: FlaskClient, scheme: str) -> None:
+    sent = {"Authorization": f"{scheme} {TOKEN}"}
     assert visitor.get("/api/sites", headers=sent).status_code == 200
     assert visitor.get("/api/sites").status_code == 401
 

@@ -1,6 +1,9 @@
 """What a User-Agent tells."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from summaries import agents
 from tests.hits import CHROME, FIREFOX
+from tests.service import ROOT
 
 LOG = Path(__file__).parent / "data" / "access.log"
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -137,3 +141,11 @@ def test_both_sources_of_a_platform_have_one_name_for_it() -> None:
 @pytest.mark.parametrize("cached", [agents.browser, agents.platform, agents.device, agents.bot])
 def test_law_10_answers_are_remembered_up_to_a_bound(cached: object) -> None:
     assert cached.cache_info().maxsize == agents.CACHED  # type: ignore[attr-defined]
+
+
+def test_the_list_of_crawlers_is_read_in_any_locale() -> None:
+    """Python's UTF-8 mode and coercion off, as where an old locale is set on purpose."""
+    environ = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ask = "from summaries import agents; print(len(agents.PATTERNS))"
+    told = subprocess.run([sys.executable, "-c", ask], env=environ, cwd=ROOT, capture_output=True, check=True)
+    assert int(told.stdout) == len(agents.PATTERNS) > 500

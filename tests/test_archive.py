@@ -34,11 +34,12 @@ from tests.waiting import until
 from tracker import archive as archiving
 from tracker import keys, rows
 from tracker.archive import Archive
-from tracker.database import NoArchive, engine_for, newest, upgrade, version, versions
+from tracker.database import engine_for, newest, upgrade, version, versions
 from tracker.hit import Hit
 from tracker.raw import START, RawLog, order
 from tracker.rows import Labels
 from tracker.schema import cursors, hits, metadata
+from tracker.settings import NoArchive
 
 ROUNDS = 10  # processes that are killed
 REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
@@ -342,6 +343,21 @@ def test_hits_forgotten_before_they_were_archived_are_told(redis: Redis, archive
     assert [step.gap for step in archive.copy(SITE)] == [None]
 
 
+def test_nothing_is_missing_where_all_that_was_forgotten_had_been_archived(
+    redis: Redis, archive_url: str
+) -> None:
+    append(redis, numbered(300))
+    archive = Archive.open(archive_url, RawLog(redis))
+    assert [step.gap for step in archive.copy(SITE)] == [None]
+    append(redis, numbered(5, 300))
+    last = RawLog(redis).before(SITE, "+", 5)[-1][0]
+    while RawLog(redis).trim(SITE, last, 0, last):
+        pass
+    assert RawLog(redis).length(SITE) == 5
+    assert [step.gap for step in archive.copy(SITE)] == [None]
+    assert len(ids(engine_for(archive_url))) == 305
+
+
 def test_the_command_says_what_it_archived_and_what_is_missing(
     redis: Redis, redis_url: str, archive_url: str
 ) -> None:
@@ -352,13 +368,13 @@ def test_the_command_says_what_it_archived_and_what_is_missing(
     assert command(archive_url) == (0, ["Nothing to archive: there is no hit yet."])
     assert command() == (1, ["Error: No archive: set HITWALL_ARCHIVE, or name it, as in sqlite:///hits.db"])
     append(redis, numbered(300))
-    RawLog(redis).trim(SITE, START, 1, RawLog(redis).before(SITE, "+", 1)[0][0])
+    RawLog(redis).trim(SITE, START, 20, RawLog(redis).before(SITE, "+", 1)[0][0])
     left = RawLog(redis).length(SITE)
     first = order(RawLog(redis).whole_since(SITE))[0] / 1000
     since = f"{datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M:%S} UTC"
     status, said = command(archive_url)
     assert (status, len(said)) == (0, 2)
-    assert f"{SITE}: the raw log has forgotten hits from before {since}; those are missing." in said
+    assert f"{SITE}: the raw log has forgotten hits up to {since}; those are missing." in said
     assert f"{SITE}: {left} hits archived" in said
     assert command(archive_url, "--site", "b.example") == (
         1,

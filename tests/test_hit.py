@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hits import NOW, SITE, generated_hits, hit
+from tracker import fields
 from tracker.hit import MAX_URL, BadHit, Hit, Page, cut, parse_page, site_name
 from tracker.hit import SITE as NAMES
 
@@ -139,3 +140,8 @@ def test_a_hit_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         hit().path = "/other"  # type: ignore[misc]
     assert (hit().at, hit().site) == (NOW, SITE)
+
+
+def test_a_field_holds_nothing_that_a_terminal_would_obey() -> None:
+    """Escape and its form of eight bits, a bell, ends of lines (ECMA-48)."""
+    assert fields.text("a\x1b[31mb\x9b0mc\x07d\r\ne\x85f", "title") == "a [31mb 0mc d  e f"

@@ -81,6 +81,7 @@ LABELS = [
     ("status", hit(status=404), "404"),
     ("status", hit(), None),
     ("campaign", hit(params=UTM), ["utm_source=news letter", "utm_medium=e-mail"]),
+    ("campaign", hit(params={"utm_source": "\x1b[31mred\x9b0m"}), ["utm_source=[31mred 0m"]),
     ("campaign", hit(params={"p": "1"}), []),
     ("campaign", hit(), None),
     ("event", hit(event="signup"), "signup"),

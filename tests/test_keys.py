@@ -69,6 +69,7 @@ def test_keys_with_a_time_or_a_source_parse_back(site: str, at: datetime, source
     assert keys.parse(keys.seen(site, source)) == Key("seen", site, detail=source)
     assert keys.parse(keys.active(site, at)) == Key("active", site, detail=f"{at:%Y-%m-%dT%H:%M}")
     assert keys.parse(keys.refused(at)) == Key("refused", detail=f"{at:%Y-%m-%d}")
+    assert keys.parse(keys.posted("0af" * 10 + "12")) == Key("posted", detail="0af" * 10 + "12")
     assert keys.parse(keys.salt(at)) == Key("salt", detail=f"{at:%Y-%m-%d}")
 
 

@@ -171,6 +171,38 @@ def test_a_log_truncated_in_place_is_read_from_its_beginning(
     assert stored(redis) == paths(range(10 + size))
 
 
+@pytest.mark.parametrize("before", [[0], [0, 1, 2]], ids=["one line", "several"])
+def test_a_log_seen_empty_counts_even_where_it_then_reads_as_before(
+    redis: Redis, log: Path, start: Start, before: list[int]
+) -> None:
+    one, two = start(), start()
+    add(log, lines(before))
+    catch_up(one)
+    catch_up(two)
+    for _ in range(2):
+        log.write_text("")
+        for each in (one, two):
+            catch_up(each)
+        for n in before:
+            add(log, line(f"/{n}"))
+            for each in (one, two):
+                catch_up(each)
+    catch_up(start())
+    assert stored(redis) == paths(before) * 3
+
+
+def test_a_log_copied_over_one_that_was_rotated_away_is_known(redis: Redis, log: Path, start: Start) -> None:
+    one, old = start(), log.with_name("access.log.1")
+    for n in (0, 10, 20):
+        add(log, lines(range(n, n + 10)))
+        catch_up(one)
+        if n == 0:
+            log.rename(old)
+    shutil.copy(log, old)
+    catch_up(one)
+    assert stored(redis) == paths(range(30))
+
+
 def test_what_was_written_before_copy_and_truncation_is_in_the_copy(
     redis: Redis, log: Path, start: Start
 ) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import threading
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,6 +79,22 @@ def write(inlet: int, content: bytes) -> None:
             file.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), inlet)  # closing has nothing left to fail at
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_logs_that_begin_with_the_same_line_are_each_stored_once(
+    redis: Redis, tmp_path: Path, packed: bool
+) -> None:
+    bodies = [line("/health") + lines(range(n, n + 5)) for n in (0, 10, 20)]
+    logs = [tmp_path / f"{n}.log" for n in range(3)]
+    for _ in range(3):
+        for path, body in zip(logs, bodies, strict=True):
+            path.unlink(missing_ok=True)
+            path.write_bytes(gzip.compress(body.encode()) if packed else body.encode())
+            import_all(redis, path)
+    assert Counter(stored(redis)) == Counter(
+        ["/health"] * 3 + paths([*range(5), *range(10, 15), *range(20, 25)])
+    )
 
 
 def test_every_counter_of_an_imported_log_equals_an_independent_recount(redis: Redis) -> None:
@@ -200,6 +217,12 @@ def test_refused_lines_move_the_place_as_well(redis: Redis, tmp_path: Path) -> N
     log.write_text("nothing here\n" * 50)
     assert (import_all(redis, log).hits, import_all(redis, log).known) == (0, 50)
     assert stored(redis) == []
+
+
+def test_a_file_that_holds_no_hit_makes_no_site(redis: Redis, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a log\n" * 3)
+    import_all(redis, tmp_path / "notes.txt")
+    assert RawLog(redis).sites() == set()
 
 
 def test_an_empty_log_is_no_error(redis: Redis, tmp_path: Path) -> None:

@@ -279,6 +279,17 @@ def test_a_key_with_other_content_is_refused_and_stores_nothing(redis: Redis) ->
     assert len(stored(redis)) == 1
 
 
+def test_a_key_with_other_content_is_refused_for_whichever_site_it_is(redis: Redis) -> None:
+    post(redis, {"url": "ftp://example.com/"}, "key")  # stores nothing: the key is still free
+    post(redis, PAGE, "key")
+    with pytest.raises(BadHit, match="other content") as bad:
+        post(redis, {"url": "https://a.example/"}, "key")
+    assert bad.value.status == 422
+    assert RawLog(redis).sites() == {SITE}
+    assert post(redis, PAGE, "key").repeated
+    assert len(stored(redis)) == 1
+
+
 def test_the_time_that_was_not_told_is_that_of_the_first_try(redis: Redis) -> None:
     body = json.dumps(PAGE).encode()
     door(redis).post_hits(body, JSON, "key", NOW)

@@ -220,6 +220,7 @@ def test_what_is_read_in_parts_is_the_same_and_says_when_it_is_not_of_one_moment
     span = Span.of(CALENDAR, "day", ("", "2020-11-21", "2020-11-23"), NOW)
     whole = ask.summary(SITE, "url", span, Wish())
     monkeypatch.setattr(module, "PART", 1)
+    monkeypatch.setattr(module, "PIECE", 1)
     assert ask.summary(SITE, "url", span, Wish()) == whole
 
     read = ask._lookup.whole

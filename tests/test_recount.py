@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -95,15 +95,6 @@ def real_hits() -> list[Hit]:
         for m in found
         if m
     ]
-
-
-@pytest.fixture
-def single_nodes(redis: Redis) -> Iterator[None]:
-    """Streams of one entry a node: trimmed exactly."""
-    [before] = redis.config_get("stream-node-max-entries").values()
-    redis.config_set("stream-node-max-entries", 1)
-    yield
-    redis.config_set("stream-node-max-entries", str(before))
 
 
 @pytest.mark.parametrize(
@@ -424,7 +415,6 @@ def replace_at(each: Hit, at: datetime) -> Hit:
 @PROPERTY
 def test_law_3_under_any_trimming_a_recount_finds_what_was_tampered_with_and_nothing_else(
     redis: Redis,
-    single_nodes: None,
     entries: Entries,
     steps: list[tuple[bool, int, int]],
     most: int,
@@ -474,7 +464,7 @@ def tamper(redis: Redis, name: str, how: int) -> None:
 
 
 def test_imported_hits_of_long_ago_are_never_recounted_from_a_log_that_has_forgotten_some(
-    redis: Redis, single_nodes: None
+    redis: Redis,
 ) -> None:
     old = datetime(2015, 5, 18, 8, tzinfo=UTC)
     ancient = [(0, old - NOW, hit("/2015")) for _ in range(30)]
@@ -503,7 +493,7 @@ def test_a_log_that_was_deleted_by_hand_is_nothing_to_recount_from(redis: Redis)
 
 
 def test_hits_that_are_forgotten_while_they_are_read_make_no_difference(
-    redis: Redis, single_nodes: None, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 5)
     made = stream(redis, [(700, timedelta(), hit(f"/{n % 3}")) for n in range(40)])
@@ -521,7 +511,7 @@ def test_hits_that_are_forgotten_while_they_are_read_make_no_difference(
 
 
 def test_what_was_forgotten_before_it_was_read_is_known_at_once(
-    redis: Redis, single_nodes: None, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 5)
     made = stream(redis, [(700, timedelta(), hit()) for _ in range(40)])
@@ -533,7 +523,7 @@ def test_what_was_forgotten_before_it_was_read_is_known_at_once(
 
     mine.told = forget
     mine.catch_up({"url": made[-1][0]})
-    assert mine.since == made[20][0]
+    assert mine.since == made[19][0]
     assert not mine.covers(Calendar.of(EVER).bucket("hour", made[20][1].at))
 
 
@@ -624,11 +614,11 @@ def test_a_site_or_summary_that_is_not_there_is_answered_with_a_sentence(
     assert said.output.startswith("Error: No summary urls is counted. There are: ")
 
 
-def test_verify_says_from_when_it_can(redis: Redis, redis_url: str, single_nodes: None) -> None:
+def test_verify_says_from_when_it_can(redis: Redis, redis_url: str) -> None:
     made = stream(redis, [(1000, timedelta(), hit()) for _ in range(90)])
     count(redis)
     RawLog(redis).trim(SITE, made[10][0], 0, made[-1][0])
-    first = datetime.fromtimestamp(int(made[10][0].partition("-")[0]) / 1000, UTC) + AHEAD
+    first = datetime.fromtimestamp(int(made[9][0].partition("-")[0]) / 1000, UTC) + AHEAD
     said = run(redis_url, "verify")
     assert said.exit_code == 0
     hour = (first + timedelta(hours=1)).strftime("hour %Y-%m-%dT%H")

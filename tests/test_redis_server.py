@@ -15,6 +15,7 @@ from redis import Redis
 
 from hitwall import redis_programs, redis_server
 from hitwall.redis_server import URL_FILE, NoRedis, RedisServer, find_cli, find_server
+from tests.waiting import until
 
 PATIENCE = 20  # seconds; how long a test waits for what should take none
 STARTS_AND_WAITS = """
@@ -123,6 +124,29 @@ def test_starts_again_on_its_port_after_a_crash(server: RedisServer) -> None:
         server.start()
         assert server.port == port
         assert redis.get("kept") == "yes"
+
+
+def test_a_transaction_that_a_crash_has_cut_is_never_joined_to_the_next(
+    tmp_path: Path, free_port: int
+) -> None:
+    def append(redis: Redis, *labels: str) -> None:
+        redis.eval(
+            "for _, label in ipairs(ARGV) do redis.call('RPUSH', KEYS[1], label) end", 1, "log", *labels
+        )
+
+    with RedisServer(tmp_path, free_port) as server, client(server) as redis:
+        append(redis, "a", "b")
+    folder = tmp_path / "redis"
+    written = max(folder.rglob("*.aof"), key=lambda path: path.stat().st_size)
+    last = written.read_bytes()[written.read_bytes().rindex(b"*1\r\n$5\r\nMULTI") :]
+    with written.open("ab") as file:
+        file.write(last[: last.rindex(b"*1\r\n$4\r\nEXEC") - 5])  # killed while it wrote the same again
+    with RedisServer(tmp_path, free_port) as server, client(server) as redis:
+        assert redis.lrange("log", 0, -1) == ["a", "b"]
+        until(lambda: not redis.info("persistence")["aof_rewrite_in_progress"])
+        append(redis, "c", "d")
+    with RedisServer(tmp_path, free_port) as server, client(server) as redis:
+        assert redis.lrange("log", 0, -1) == ["a", "b", "c", "d"]
 
 
 def test_stop_ends_it_and_can_be_repeated(server: RedisServer) -> None:

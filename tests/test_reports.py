@@ -28,11 +28,11 @@ from summaries.report_rows import MOST_PAGES
 from summaries.reports import REPORTS, Asked, Reports
 from tests.hits import CHROME, FIREFOX, NOW, PROPERTY, SITE, generated_hits, hit
 from tracker.archive import Archive
-from tracker.database import NoArchive, engine_for, upgrade
+from tracker.database import engine_for, upgrade
 from tracker.hit import Hit
 from tracker.raw import RawLog
 from tracker.schema import cursors, hits
-from tracker.settings import Settings
+from tracker.settings import NoArchive, Settings
 
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 LOG = Path(__file__).parent / "data" / "access.log"

@@ -31,7 +31,7 @@ class Copied:
     site: str
     entries: int = 0
     left_out: int = 0
-    gap: tuple[str, str] | None = None  # stream ids: from the cursor to where the raw log begins
+    gap: tuple[str, str] | None = None  # stream ids: from the cursor to the last hit forgotten
 
     @property
     def hits(self) -> int:
@@ -73,10 +73,9 @@ class Archive:
         A batch of no entries: another archiver was first, and its cursor is read next time.
         """
         start = self.cursor(site)
-        entries = self.raw.after(site, start, BATCH, upto)
+        entries, whole = self.raw.after_and_since(site, start, BATCH, upto)
         if not entries:
             return None
-        whole = self.raw.whole_since(site)
         with telling(self._engine):
             passed, left_out = self._store(site, start, entries)
         if not passed:

@@ -17,6 +17,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from tracker.settings import NoArchive
+
 DRIVERS = {
     "sqlite": "sqlite+pysqlite",
     "postgresql": "postgresql+psycopg",
@@ -30,10 +32,6 @@ UPGRADE = 4_489_415  # any number of ours: the lock under which one of several u
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it names its dialect at each start
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # what ended a batch is told by us
-
-
-class NoArchive(RuntimeError):
-    """The archive cannot be used; the message says why, without a password."""
 
 
 def engine_for(address: str, reading: bool = False) -> Engine:

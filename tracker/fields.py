@@ -1,8 +1,11 @@
 """The fields of a hit as every door cleans them: how long a text may be, and what may stand in it."""
 
+import re
 from urllib.parse import unquote_to_bytes
 
-from tracker.hit import CONTROL, MAX_PARAMS, cut
+from tracker.hit import MAX_PARAMS, cut
+
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # what a terminal would obey, its eight-bit forms among them
 
 # Bytes; what is longer is cut at a character's boundary.
 SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
@@ -12,7 +15,7 @@ MAX_NUMBER = 2**32  # bytes of a page; the sums of a bucket stay below the 2^53 
 def text(value: str, name: str) -> str:
     """One line of valid UTF-8, no longer than that field may be."""
     if not value.isprintable():
-        value = CONTROL.sub(" ", value.encode(errors="replace").decode())
+        value = UNSEEN.sub(" ", value.encode(errors="replace").decode())
     return cut(value, SIZES[name])
 
 

@@ -24,7 +24,8 @@ class BadHit(ValueError):
         self.status = status
 
 
-class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+# No hit leads back to itself: spared the search for such circles (gc), counting takes a tenth less.
+class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One request for one page. Times are aware UTC; empty fields are not stored."""
 
     at: Annotated[datetime, msgspec.Meta(tz=True)]

@@ -6,12 +6,13 @@
     hitwall:{site}:bytes:<summary>:<bucket>           hash     label -> bytes; absent while all are 0
     hitwall:{site}:cursor                             hash     summary -> stream id counted up to
     hitwall:{site}:seen:<source>                      string   last position appended from a source
-    hitwall:{site}:trimmed                            string   stream id before which raw hits were forgotten
+    hitwall:{site}:trimmed                            string   stream id of the last raw hit forgotten
     hitwall:{site}:active:<minute>                    HLL      visitors active in that minute (UTC)
     hitwall:{site}:failed:<day>                       hash     summary -> hits that its hook failed on (UTC)
     hitwall:{site}:live                               channel  what each counted batch added
     hitwall:refused:<day>                             hash     reason -> hits refused that day (UTC)
     hitwall:salt:<day>                                string   the day's salt of hashed visitors
+    hitwall:posted:<name>                             string   digest of what came with an Idempotency-Key
     hitwall:lease                                     string   which counting process is at work
 
 The braces are a Redis Cluster hash tag: all keys of a site live in one slot. A site name, a summary
@@ -34,6 +35,7 @@ SHAPES = {
     "lease": re.compile(LEASE),
     "refused": re.compile(r"hitwall:refused:(?P<day>\d{4}-\d\d-\d\d)"),
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
+    "posted": re.compile(r"hitwall:posted:(?P<source>[0-9a-f]{32})"),
     "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed)"),
     "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
     "failed": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
@@ -102,6 +104,10 @@ def refused(day: datetime) -> str:
 
 def salt(day: datetime) -> str:
     return f"hitwall:salt:{day:%Y-%m-%d}"
+
+
+def posted(name: str) -> str:
+    return f"hitwall:posted:{name}"
 
 
 def parse(key: str) -> Key | None:

@@ -59,7 +59,7 @@ class Follower:
     def _step(self, current: LogImport) -> bool:
         if current.was_cut():
             log.info("%s was truncated: on from its beginning", self._path)
-            current.rewind()
+            current.begin_anew()
         if current.step():
             return True
         if not self._is_at_path(current.log):
@@ -149,6 +149,9 @@ class Follower:
 def _stepped(old: LogImport) -> bool:
     """Whether a log rotated away had a batch; one that cannot be read is left."""
     try:
+        if old.was_cut():  # another log was copied over it
+            old.is_new = False
+            old.rewind()
         return old.step()
     except BadLog as bad:
         log.warning("%s", bad)

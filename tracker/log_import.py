@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from redis import RedisError
@@ -13,6 +14,7 @@ from tracker.raw import Moved, RawLog
 
 LOG_SEEN = 400 * 86_400  # seconds the place in a log is remembered: longer than logs are kept
 PATIENCE = 10.0  # seconds an import goes on trying to reach Redis
+ALIKE = 8  # logs with the same first line that are known; servers may all begin with one health check
 REST = 0.3  # seconds for which another process that imports the same log is left to itself
 
 
@@ -26,7 +28,7 @@ class LogImport:
     def __init__(self, raw: RawLog, log: LogFile, reader: LogReader) -> None:
         self.log = log
         self.tally = Tally()
-        self.is_new = False  # it came in the place of another: only its inode tells whether it is known
+        self.is_new = False  # in the place of another, or truncated: only its inode tells what is known
         self._raw = raw
         self._reader = reader
         self._names: list[str] = []
@@ -85,29 +87,54 @@ class LogImport:
             return False
         return not self.log.holds(self._lines.place, self._lines.offset)
 
+    def begin_anew(self) -> None:
+        """Take what was truncated in place from its beginning, even where it reads like before."""
+        if self._lines is not None:
+            step = (str(self._lines.place), str(Place()))
+            with suppress(Moved):  # another process has seen it, too
+                self._raw.append_after(self._reader.site, [], [self.log.inode], step, LOG_SEEN)
+        self.is_new = True
+        self.rewind()
+
     def rewind(self) -> None:
         """Ask Redis anew where to go on."""
         self._lines = self._batch = None
 
     def _begin(self) -> Lines | None:
         """The lines from where the log was left; None where it has nothing new."""
-        self._names = self.log.names()[:: -1 if self.is_new else 1]
-        if not self._names:
+        names = self.log.names()
+        if not names:
             self.tally.unfinished = self.log.size() > 0
             return None
-        lines = self._resumed()
+        lines = self._resumed(*names)
         self.tally.known = max(0, lines.place.lines - self.tally.lines)
         return lines
 
-    def _resumed(self) -> Lines:
-        known = [self._raw.position(self._reader.site, name) for name in self._names]
-        self._before = known[0]
-        if self.is_new:  # it may begin like the other, line for line
-            del known[1:]
-        places = sorted(map(Place.read, known), key=lambda place: place.offset, reverse=True)
-        tried = (Lines(self.log.stream, place) for place in places if place.offset)
-        found = next((lines for lines in tried if lines.there()), None)
-        return found or Lines(self.log.stream)  # nothing is known of it, or it is another now
+    def _resumed(self, line: str, inode: str = "") -> Lines:
+        """From where the log was left under one of its names; those are kept from now on."""
+        alike = self._alike(line)
+        known = {} if self.is_new else dict(alike)  # new, it may begin like the other, line for line
+        if inode:
+            known[inode] = self._raw.position(self._reader.site, inode)
+        places = sorted(known, key=lambda name: Place.read(known[name]).offset, reverse=True)
+        tried = ((name, Lines(self.log.stream, Place.read(known[name]))) for name in places if known[name])
+        name, lines = next((pair for pair in tried if pair[1].place.offset and pair[1].there()), ("", None))
+        free = next((other for other, position in alike.items() if not position), line)
+        same = (other for other, position in alike.items() if position and position == known.get(name))
+        ours = [next(same, free), inode] if inode else [next(same, free)]
+        self._names = ours[::-1] if self.is_new else ours
+        self._before = {**alike, **known}[self._names[0]]
+        return lines or Lines(self.log.stream)  # nothing is known of it, or it is another now
+
+    def _alike(self, line: str) -> dict[str, str]:
+        """Where the logs stand that begin with this line, by name; up to the first name that is free."""
+        found: dict[str, str] = {}
+        while len(found) < ALIKE:
+            name = f"{line}-{len(found)}" if found else line
+            found[name] = self._raw.position(self._reader.site, name)
+            if not found[name]:
+                break
+        return found
 
 
 def insist(step: Callable[[], bool]) -> bool:

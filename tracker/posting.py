@@ -95,11 +95,20 @@ class Posting:
         parcel = self._read(pieces(body, content_type), now)
         name = blake2b((key or secrets.token_hex()).encode(), digest_size=16).hexdigest()
         digest = blake2b(body, digest_size=16).hexdigest()
+        if key is not None and parcel.stored:
+            self._claim(name, digest)
         sender = Sender(self._raw, f"api-{name}", digest, DAY if key else MOMENT)
         repeated = sender.send(parcel.chunks) == 0 and parcel.stored > 0 and key is not None
         if not repeated:
             self._count(parcel.reasons, now)
         return Posted(parcel.stored, parcel.refused, parcel.reasons.total(), repeated)
+
+    def _claim(self, name: str, digest: str) -> None:
+        """Keep the key for this body, whichever sites it is for. Raises BadHit where it is another's."""
+        place = keys.posted(name)
+        is_new = self._redis.set(place, digest, nx=True, ex=DAY)
+        if not is_new and self._redis.get(place) not in (digest.encode(), None):
+            raise _in_use()
 
     def _read(self, given: Iterator[tuple[int, bytes]], now: datetime) -> Parcel:
         """A chunk is so many lines of the body, good or bad: the next time it is the same."""
@@ -177,5 +186,9 @@ class Sender:
         """The last chunk that is stored, 0 for none. Raises BadHit where it is another body's."""
         number, _, digest = self.raw.position(site, self.source).partition(" ")
         if number and digest != self.digest:
-            raise BadHit("Idempotency-Key in use", "it came with other content before; take a new one", 422)
+            raise _in_use()
         return int(number or 0)
+
+
+def _in_use() -> BadHit:
+    return BadHit("Idempotency-Key in use", "it came with other content before; take a new one", 422)

@@ -34,8 +34,8 @@ class RawLog:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._append = redis.register_script(Path(__file__).with_name("append.lua").read_text())
-        self._trim = redis.register_script(Path(__file__).with_name("trim.lua").read_text())
+        self._append = redis.register_script(Path(__file__).with_name("append.lua").read_text("utf-8"))
+        self._trim = redis.register_script(Path(__file__).with_name("trim.lua").read_text("utf-8"))
         self._known: dict[str, float] = {}  # site -> when to name it again; bounded like the sites
 
     def append(self, site: str, hits: Sequence[Hit], source: str, position: int) -> int:
@@ -62,10 +62,11 @@ class RawLog:
         return found.decode() if found else ""
 
     def _send(self, site: str, hits: Sequence[Hit], names: Sequence[str], head: Sequence[Any]) -> int:
-        self._name(site)
+        if hits:
+            self._name(site)
         places = [keys.raw(site), *(keys.seen(site, name) for name in names)]
         appended, new = cast(list[int], self._append(keys=places, args=[*head, *map(encode, hits)]))
-        if new:  # or Redis was emptied, and the name with it
+        if new and hits:  # or Redis was emptied, and the name with it
             self._redis.sadd(keys.SITES, site)
         return appended
 
@@ -82,6 +83,14 @@ class RawLog:
     def after(self, site: str, cursor: str, limit: int, upto: str = "+") -> list[Entry]:
         """The oldest entries after the cursor, at most `limit`, none beyond the id `upto`."""
         return _entries(self._redis.xrange(keys.raw(site), f"({cursor}", upto, count=limit))
+
+    def after_and_since(self, site: str, cursor: str, limit: int, upto: str) -> tuple[list[Entry], str]:
+        """The same, and `whole_since` of that moment."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.xrange(keys.raw(site), f"({cursor}", upto, count=limit)
+        pipe.get(keys.trimmed(site))
+        found, forgotten = pipe.execute()
+        return _entries(found), _forgotten(forgotten)
 
     def before(self, site: str, cursor: str, limit: int) -> list[Entry]:
         """The newest entries up to the cursor, newest first."""
@@ -108,9 +117,8 @@ class RawLog:
         return cast(int, self._trim(keys=[keys.raw(site), keys.trimmed(site)], args=bounds))
 
     def whole_since(self, site: str) -> str:
-        """The id before which hits have been forgotten; START where the log holds all there ever were."""
-        found = cast(bytes | None, self._redis.get(keys.trimmed(site)))
-        return found.decode() if found else START
+        """The id of the last hit that was forgotten; START where the log holds all there ever were."""
+        return _forgotten(self._redis.get(keys.trimmed(site)))
 
     def length(self, site: str) -> int:
         """Hits in the log."""
@@ -119,6 +127,10 @@ class RawLog:
 
 def _entries(found: Any) -> list[Entry]:
     return [(name.decode(), _read(fields)) for name, fields in found]
+
+
+def _forgotten(found: Any) -> str:
+    return cast(bytes, found).decode() if found else START
 
 
 def _read(fields: Mapping[bytes, bytes]) -> Hit | None:

@@ -25,6 +25,10 @@ class BadSetting(ValueError):
     """A setting cannot be used; the message names the variable and what it takes."""
 
 
+class NoArchive(RuntimeError):
+    """The SQL archive cannot be used; the message says why, without a password."""
+
+
 def _setting(default: str, help: str, cast: Callable[[str], Any] = casts.text, name: str = "") -> Any:
     meta = {"default": default, "help": help, "cast": cast, "name": name}
     return field(default_factory=lambda: cast(default), metadata=meta)

@@ -1,22 +1,30 @@
--- Forget the oldest hits of a site, but none that is not counted, and remember up to where.
+-- Forget the oldest hits of a site, but none that is not counted, and remember the last of them.
 --
 -- KEYS[1]  stream  the site's raw log
--- KEYS[2]  string  stream id before which hits have been forgotten
+-- KEYS[2]  string  stream id of the last hit that was forgotten
 -- ARGV[1]  stream id before which hits are too old; none is beyond the oldest cursor
 -- ARGV[2]  hits that the log keeps at most, 0 for any number
 -- ARGV[3]  the oldest cursor: what comes after it is not counted
 --
--- Goes by whole nodes of the stream and drops some 20,000 hits at most, so that Redis is not busy for
--- long: call it until nothing goes. Returns the number of hits forgotten.
-local MOST = 10000 -- hits of one command
-local keep = tonumber(ARGV[2])
-local gone = redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1], 'LIMIT', MOST)
-local over = redis.call('XLEN', KEYS[1]) - keep
-if keep > 0 and over > 0 then
-  gone = gone + redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[3], 'LIMIT', math.min(over, MOST))
+-- Drops at most MOST hits, so that Redis is not busy for long and holds few of them twice: call it
+-- until nothing goes. Returns the number of hits forgotten.
+local MOST = 1000
+
+-- The oldest hits before that id.
+local function before(id, most)
+  return id == '0-0' and {} or redis.call('XRANGE', KEYS[1], '-', '(' .. id, 'COUNT', most)
 end
-if gone > 0 then
-  local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-  redis.call('SET', KEYS[2], first and first[1] or ARGV[1])
+
+local keep, due = tonumber(ARGV[2]), before(ARGV[1], MOST)
+local over = math.min(redis.call('XLEN', KEYS[1]) - keep, MOST)
+if keep > 0 and over > #due then
+  due = before(ARGV[3], over)
 end
-return gone
+if #due == 0 then
+  return 0
+end
+local last = due[#due][1]
+local time, number = string.match(last, '(%d+)-(%d+)')
+redis.call('XTRIM', KEYS[1], 'MINID', '=', string.format('%s-%d', time, number + 1))
+redis.call('SET', KEYS[2], last)
+return #due

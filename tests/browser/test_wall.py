@@ -16,6 +16,7 @@ from tests.service import ROOT, Service, counted
 from tests.waiting import until
 from tracker import keys
 
+GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 HOSTILE = [
     "<script>document.title='run'</script>",
     "<img src=x onerror=\"document.title='run'\">",
@@ -145,6 +146,23 @@ def test_bucket_and_site_are_switched_by_key_and_by_hand(person: BrowserContext,
     wall.get_by_label("Month").check()
     expect(wall.locator("#hits-name")).to_have_text("hits this month")
     shows(wall, 3)
+
+
+@pytest.mark.parametrize("width", [320, 390, 1920])
+def test_bots_are_told_beside_the_hits_and_not_among_them(
+    person: BrowserContext, service: Service, width: int
+) -> None:
+    service.hit()
+    wall = hang(person, service)
+    wall.set_viewport_size({"width": width, "height": 844})
+    shows(wall, 1)
+    expect(wall.locator("#bots")).to_be_empty()
+    for _ in range(2):
+        service.get("/a.gif?url=https://example.com/", User_Agent=GOOGLEBOT)
+    expect(wall.locator("#bots")).to_have_text("bots 2", timeout=SOON)
+    expect(wall.locator("#hits-name")).to_have_text("hits this month")
+    shows(wall, 1)
+    assert wall.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_every_request_stays_at_home_and_the_page_is_light(person: BrowserContext, service: Service) -> None:

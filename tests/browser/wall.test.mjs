@@ -70,6 +70,7 @@ test("the running point is compared pro rata", () => {
   };
   assert.match(JSON.stringify(words.comparison(frame)), /12.?%/);
   assert.doesNotMatch(JSON.stringify(words.comparison({ ...frame, before: [] }) ?? ""), /%/);
+  assert.match(words.comparison({ ...frame, hits: 90_000 }).text, /^over 999.?%/);
 });
 
 test("a label keeps its row, a newcomer takes one that is free", () => {
