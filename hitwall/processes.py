@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 PYTHON = [sys.executable, "-P"]  # what lies in the working directory is not imported instead of us
 WATCH = 0.2  # seconds between two looks at the processes
-REST = 1.0  # seconds before a process that ended by itself is started again
+REST = 1.0  # seconds before a process that ended is started again; twice as long each time that it
+LIVED = 5.0  # seconds had not passed and it gave up by itself, up to
+LONG_REST = 30.0  # seconds
 STOP = 3.0  # seconds our processes get to stop by themselves, and then
 STOP_REDIS = 1.5  # seconds Redis gets: all is over within 5
 
@@ -34,14 +36,17 @@ class Child:
         self.command = command
         self._environ = environ
         self._started = float("-inf")
+        self._rest = REST
         self._process: subprocess.Popen[bytes] | None = None
 
     def keep(self) -> None:
-        """Start it where it does not run, though not more than once in REST seconds."""
-        if self._process is not None and self._process.poll() is not None:
-            log.error("%s ended with status %s", self.command, self._process.returncode)
+        """Start it where it does not run, though not at once where it has just given up."""
+        if self._process is not None and (status := self._process.poll()) is not None:
+            gave_up = status > 0 and time.monotonic() - self._started < LIVED
+            self._rest = min(LONG_REST, 2 * self._rest) if gave_up else REST
+            log.error("%s ended with status %s: again in %.0f s", self.command, status, self._rest)
             self._process = None
-        if self._process is None and time.monotonic() - self._started >= REST:
+        if self._process is None and time.monotonic() - self._started >= self._rest:
             self._started = time.monotonic()
             self._process = subprocess.Popen(
                 [*PYTHON, "-m", "hitwall", *self.command.split()],

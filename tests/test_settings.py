@@ -56,6 +56,8 @@ BAD = [
     ("HITWALL_KEEP_RAW_MAX", "9999", "takes a number of hits from 10000, or 0"),
     ("HITWALL_KEEP_RAW_MAX", "all", "takes a number of hits from 10000, or 0"),
     ("HITWALL_COUNT_BOTS", "true", "takes yes or no"),
+    ("HITWALL_ARCHIVE", "hits.db", "takes an address such as sqlite:///hits.db"),
+    ("HITWALL_ARCHIVE", "oracle://x/y", "takes an address such as sqlite:///hits.db"),
     ("HITWALL_GEOIP", "/nowhere/country.mmdb", "takes the path of a file that is there"),
     ("HITWALL_SITES", "example.com,http://a.example/", "takes * or host names"),
     ("HITWALL_SITES", "a:b:c", "takes * or host names"),
@@ -143,3 +145,11 @@ def test_the_running_redis_is_the_one_named_else_the_embedded_one(tmp_path: Path
 def test_no_running_redis_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"set REDIS_URL, or start one with `hitwall run`\.$"):
         Settings(data=tmp_path).running_redis()
+
+
+def test_a_password_in_an_address_is_not_told() -> None:
+    for name in ("REDIS_URL", "HITWALL_ARCHIVE"):
+        with pytest.raises(BadSetting) as told:
+            Settings.read({name: "oracle://user:secret@example.com/x"})
+        assert "secret" not in str(told.value)
+        assert f"{name}=oracle://…@example.com/x cannot be used" in str(told.value)

@@ -91,3 +91,9 @@ def age(value: str) -> timedelta | None:
     if value == "0":
         return None
     raise ValueError("takes an age such as 36h or 14d, or 0 for ever")
+
+
+def archive(value: str) -> str:
+    if value and not re.match(r"(sqlite|postgres|postgresql|mysql|mariadb)(\+\w+)?://", value):
+        raise ValueError("takes an address such as sqlite:///hits.db or postgresql://user@host/name")
+    return value

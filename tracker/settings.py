@@ -69,7 +69,9 @@ class Settings:
     count_bots: bool = _setting(
         "no", "yes: bots count everywhere; no: in the summary bot alone", casts.choice
     )
-    archive: str = _setting("", "The SQL database of hitwall archive and its reports, as a SQLAlchemy URL")
+    archive: str = _setting(
+        "", "The SQL database of hitwall archive and its reports, as a SQLAlchemy URL", casts.archive
+    )
     keep_hour: timedelta | None = _setting("14d", "Age at which hour counters expire", casts.age)
     keep_day: timedelta | None = _setting("400d", "Age at which day counters expire", casts.age)
     keep_month: timedelta | None = _setting("0", "Age at which month counters expire", casts.age)
@@ -115,4 +117,5 @@ def _value(name: str, row: Any, environ: Mapping[str, str]) -> Any:
     try:
         return row.metadata["cast"](text)
     except ValueError as wrong:
-        raise BadSetting(f"{name}={text} cannot be used: {name} {wrong}.") from None
+        shown = re.sub("//[^/@]*@", "//…@", text)  # no password in a log
+        raise BadSetting(f"{name}={shown} cannot be used: {name} {wrong}.") from None
