@@ -44,7 +44,7 @@ class Child:
         if self._process is not None and (status := self._process.poll()) is not None:
             gave_up = status > 0 and time.monotonic() - self._started < LIVED
             self._rest = min(LONG_REST, 2 * self._rest) if gave_up else REST
-            log.error("%s ended with status %s: again in %.0f s", self.command, status, self._rest)
+            log.error("%s ended with status %s: again in %.1f s", self.command, status, self._rest)
             self._process = None
         if self._process is None and time.monotonic() - self._started >= self._rest:
             self._started = time.monotonic()

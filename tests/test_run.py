@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 from redis import Redis, RedisError
 
+from hitwall import processes
 from tests.service import FIREFOX, ROOT, total
 from tests.waiting import until
 from tracker import keys
@@ -252,3 +253,19 @@ def test_a_command_without_any_redis_says_what_to_do(tmp_path: Path) -> None:
     assert done.stderr == "Error: No Redis: set REDIS_URL, or start one with `hitwall run`.\n"
     demo = Run(tmp_path).command("demo", "--count", "1")
     assert "Start the service with `hitwall run`" in demo.stderr
+
+
+def test_what_gives_up_at_once_is_started_again_ever_more_slowly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(processes, "REST", 0.3)
+    monkeypatch.setattr(processes, "LONG_REST", 1.0)
+    child = processes.Child("nonsense", processes.environment())
+
+    def ended() -> list[str]:
+        child.keep()
+        return caplog.messages
+
+    until(lambda: len(ended()) == 3)
+    child.stop(0.0)
+    assert ended() == [f"nonsense ended with status 2: again in {rest} s" for rest in ("0.6", "1.0", "1.0")]
