@@ -28,7 +28,7 @@ REFUSALS = {
     "404": "There is no such site, summary or report.",
     "406": "None of the formats is accepted.",
     "413": "The body holds too much.",
-    "415": "The Content-Type is none of those taken.",
+    "415": "The Content-Type is none of those taken, or the body is compressed.",
     "422": "None of the hits was stored, or the Idempotency-Key came with another body before.",
     "503": "Redis is out of reach; ask again.",
 }

@@ -13,6 +13,7 @@ from summaries.questions import BadQuestion, NotKnown, Questions, Span, Window, 
 from summaries.replies import Reply
 from summaries.reports import REPORTS, Asked, Reports
 from summaries.spans import moment
+from tracker.hit import BadHit
 from tracker.posting import MAX_BODY, Posted, Posting
 from tracker.settings import Settings
 
@@ -102,6 +103,8 @@ class Views:
         return start, end
 
     def post_hits(self, query: q.Nothing) -> Reply:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            raise BadHit("unknown Content-Encoding", "send the JSON as it is, not compressed", 415)
         request.max_content_length = MAX_BODY
         key = request.headers.get("Idempotency-Key")
         sent = request.get_data()

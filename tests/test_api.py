@@ -1,6 +1,7 @@
 """The API over HTTP: answers in every format, their versions, and problems where there is no answer."""
 
 import csv
+import gzip
 import http.client
 import io
 import json
@@ -360,6 +361,13 @@ def test_without_an_archive_a_report_tells_how_to_get_one(service: Service) -> N
     answer = service.get(f"/api/{SITE}/reports/views")
     assert answer.status == 404
     assert "HITWALL_ARCHIVE" in refused(answer)["detail"]
+
+
+def test_a_compressed_post_is_told_that_it_is(told: Service) -> None:
+    packed = gzip.compress(b'{"url": "https://example.com/a"}')
+    answer = post(told, packed, Content_Type="application/json", Content_Encoding="gzip")
+    assert answer.status == 415
+    assert "not compressed" in json.loads(answer.body)["detail"]
 
 
 def test_posted_hits_are_stored_once_a_key_and_the_others_are_told_by_line(
