@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hitwall.bars import bar
-from hitwall.wording import age, change, count, label, percent, size
+from hitwall.wording import age, change, count, label, many, percent, size
 from summaries import hooks
 from summaries.figures import RawHit, Series, SiteRow, Summary
 from summaries.tally import OTHER
@@ -60,11 +60,11 @@ def summary_table(found: Summary, zone: ZoneInfo) -> Group:
 
 
 def _totals(found: Summary) -> Text:
-    distinct = f"{'at least ' if found.capped else ''}{count(found.distinct)} labels"
-    line = Text(f"{count(found.hits)} hits, {size(found.bytes)}, {distinct}")
+    distinct = f"{'at least ' if found.capped else ''}{many(found.distinct, 'label')}"
+    line = Text(f"{many(found.hits, 'hit')}, {size(found.bytes)}, {distinct}")
     if found.before:
         grown = change(found.hits, found.before.hits)
-        was = f"before: {count(found.before.hits)} hits"
+        was = f"before: {many(found.before.hits, 'hit')}"
         line.append(f"  {grown} ", "green" if grown.startswith("▲") else "red" if grown[:1] == "▼" else "")
         line.append(f"({was})", "dim")
     return line
@@ -81,7 +81,7 @@ def series_table(found: Series, zone: ZoneInfo) -> Group:
     span = _spoken(first) + (f" to {last.replace('T', ' ')}" if len(found.points) > 1 else "")
     title = Text.assemble((found.site, "bold"), f" · {found.summary} · ", label(found.label), f" · {span}")
     title.append(f" · {zone.key}")
-    return Group(title, Text(f"{count(found.hits)} hits, {size(found.bytes)}"), Text(), rows)
+    return Group(title, Text(f"{many(found.hits, 'hit')}, {size(found.bytes)}"), Text(), rows)
 
 
 def sites_table(found: Iterable[SiteRow], now: datetime, zone: ZoneInfo) -> Group:

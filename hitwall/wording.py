@@ -50,6 +50,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def many(number: int, what: str) -> str:
+    """`1 hit`, `1,234 hits`."""
+    return f"{count(number)} {what}{'' if number == 1 else 's'}"
+
+
 def short(number: float) -> str:
     """Three digits at most and a unit: 950, 1.23k, 12.3k, 4M."""
     return _scaled(number, ("", "k", "M", "G", "T"), "")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitwall.bars import bar, column
-from hitwall.wording import age, change, clean, percent, short, size
+from hitwall.wording import age, change, clean, many, percent, short, size
 from tests.asking import NOW, unseen
 
 
@@ -28,6 +28,7 @@ def test_numbers_are_worded() -> None:
         "▲ 12 %", "▼ 3 %", "=", "", "▲ over 999 %",
     ]  # fmt: skip
     assert percent(1, 3) == "33.3 %"
+    assert [many(n, "hit") for n in (0, 1, 1234)] == ["0 hits", "1 hit", "1,234 hits"]
     assert percent(0, 0) == "0.0 %"
     ages = [age(NOW - timedelta(seconds=n), NOW) for n in (-5, 3, 60, 7200, 10**6)]
     assert ages == ["0 s", "3 s", "1 min", "2 h", "11 d"]
