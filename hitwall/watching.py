@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msgpack import UnpackException
 from redis import RedisError
 
 from hitwall.asking import Asking
 from hitwall.terminal import SUMMARIES, State
 from hitwall.wording import age
 from summaries.chosen import chosen
-from summaries.counters import Counters, announcement
+from summaries.counters import FOREIGN, Counters, announcement
 from summaries.frame import Picture
 from summaries.pictures import Pictures
 from summaries.watched import LAGGING
@@ -23,7 +22,6 @@ from tracker.raw import START, RawLog
 APART = 0.25  # seconds between two pictures at least
 TICK = 0.1  # seconds for which news are waited for; a key waits as long
 LOOK = 1.0  # seconds between two looks at what no announcement tells
-FOREIGN = (ValueError, TypeError, AttributeError, UnpackException)  # what a message not of ours raises
 
 
 @dataclass

@@ -18,6 +18,7 @@ from tracker.raw import START
 WIDEST = 12  # runs; a batch that spreads over more hours is announced without its numbers
 ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
 FAILED = 40 * 86_400  # seconds that a day's account of failing hooks is kept
+FOREIGN = (ValueError, TypeError, AttributeError, msgpack.UnpackException)  # of a message not of ours
 EPOCH = datetime.fromtimestamp(0, UTC)
 WHOLE = {"minute": 2000, "server": 10, "bot": 1000}  # labels announced; of others only a top list's
 
@@ -151,7 +152,7 @@ class Places:
 
 
 def announcement(packed: bytes) -> Announcement:
-    """The message that apply.lua published."""
+    """The message that apply.lua published. Raises one of FOREIGN for another."""
     names, start, end, hits, recent, entries, quiet = msgpack.unpackb(packed, strict_map_key=False)
     rows = [
         (name, bucket, distinct, bool(capped), list(zip(*[iter(told)] * 3, strict=True)))
@@ -173,4 +174,4 @@ def _expiry(minute: datetime) -> int:
     return int((minute + ACTIVE).timestamp())
 
 
-__all__ = ["START", "Announcement", "Batch", "Counters", "Snapshot", "announcement"]
+__all__ = ["FOREIGN", "START", "Announcement", "Batch", "Counters", "Snapshot", "announcement"]

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import gevent
-from msgpack import UnpackException
 from redis import Redis, RedisError
 
 from summaries.buckets import Calendar
 from summaries.chosen import Chosen
-from summaries.counters import Counters, announcement
+from summaries.counters import FOREIGN, Counters, announcement
 from summaries.feed import LOOK, Feed
 from summaries.pictures import Pictures
 from summaries.watched import Watched, gone
@@ -23,7 +22,6 @@ from tracker.raw import START, RawLog
 log = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds the hub waits for an announcement before it looks around
-FOREIGN = (ValueError, TypeError, AttributeError, UnpackException)  # what a message not of ours raises
 
 
 class Hub:

@@ -11,7 +11,7 @@ from redis import Redis
 
 from hitwall.redis_server import RedisServer
 from tests.postgres import emptied, started_postgres
-from tests.service import Service
+from tests.service import Service, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -77,13 +77,8 @@ def chromium() -> "Iterator[Browser]":
 @pytest.fixture
 def service(redis: Redis, redis_url: str) -> Iterator[Service]:
     """Web process and counter, running, on the session's Redis; behind one trusted proxy."""
-    started = Service(redis_url, trusted_proxies="1")
-    try:
-        started.start("count")
-        started.start("serve")
+    with running(redis_url, trusted_proxies="1") as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,18 @@ class Service:
             return next(frame for frame in frames if frame["hits"] == hits)
 
 
+@contextmanager
+def running(url: str, **settings: str) -> Iterator[Service]:
+    """Web process and counter on the Redis at `url`, until the end."""
+    service = Service(url, **settings)
+    try:
+        service.start("count")
+        service.start("serve")
+        yield service
+    finally:
+        service.stop()
+
+
 def counted(redis: Redis, summary: str, site: str = "example.com", kind: str = "month") -> dict[str, int]:
     """Label -> hits of all buckets of that kind together, as Redis has it."""
     total: dict[str, int] = {}

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 from ua_parser import parse_user_agent
 
-from tests.service import Service, counted, total
+from tests.service import Service, counted, running, total
 from tests.waiting import until
 from tracker import keys
 
@@ -77,13 +77,8 @@ def expected() -> dict[str, Counter[str]]:
 @pytest.fixture
 def everybody(redis: Redis, redis_url: str) -> Iterator[Service]:
     """Web process and counter; bots count like people."""
-    started = Service(redis_url, trusted_proxies="1", count_bots="yes")
-    try:
-        started.start("count")
-        started.start("serve")
+    with running(redis_url, trusted_proxies="1", count_bots="yes") as started:
         yield started
-    finally:
-        started.stop()
 
 
 def test_every_counter_equals_an_independent_count_of_a_real_log(everybody: Service, redis: Redis) -> None:

@@ -1,6 +1,7 @@
 """The fields of a hit as every door cleans them: how long a text may be, and what may stand in it."""
 
 import re
+from datetime import timedelta
 from urllib.parse import unquote_to_bytes
 
 from tracker.hit import MAX_PARAMS, cut
@@ -10,6 +11,7 @@ UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # what a terminal would obey, its 
 # Bytes; what is longer is cut at a character's boundary.
 SIZES = {"title": 512, "referrer": 2048, "agent": 512, "language": 256, "header": 512, "event": 128}
 MAX_NUMBER = 2**32  # bytes of a page; the sums of a bucket stay below the 2^53 that Lua adds exactly
+AHEAD = timedelta(days=1)  # a hit's own time may be later than now: clocks differ, and zones are mistaken
 
 
 def text(value: str, name: str) -> str:

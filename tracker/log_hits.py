@@ -8,7 +8,6 @@ from tracker import fields, remote
 from tracker.access_log import parse_line
 from tracker.hit import BadHit, Hit, parse_page
 
-AHEAD = timedelta(days=1)  # how far a server's clock may be in front of ours
 MAX_BYTES = 2**40  # of one response; thousands of such stay below the 2^53 that Lua adds exactly
 MAX_SECONDS = 1e6  # of one response
 TIMES = 4096  # times of day whose text has been read; a log has many lines of the same second
@@ -28,7 +27,7 @@ def parse(text: str, site: str, now: datetime) -> Hit:
     """
     line = parse_line(text if text.isascii() else text.encode(errors="replace").decode())
     at = moment(line.at)
-    if at > now + AHEAD:
+    if at > now + fields.AHEAD:
         raise BadHit("bad date", "it is in the future")
     try:
         page = parse_page(line.target, site)

@@ -1,7 +1,7 @@
 """PostedHit: what a program may send to the API door, and the Hit it is. Pure but for the visitor's salt."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +14,6 @@ from tracker.settings import Settings
 from tracker.visitors import Visitors
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-AHEAD = timedelta(days=1)  # a sender's clock may be wrong by that much, or its zone
 WHOLE = 2**53  # beyond it JSON's readers disagree about a whole number
 LONGEST = 86_400.0  # seconds a request may have taken
 UNTIMED = next(field.default for field in structs.fields(Hit) if field.name == "seconds")  # not stored
@@ -143,7 +142,7 @@ def _asks_not(headers: Mapping[str, str]) -> bool:
 def _time(sent: datetime | None, now: datetime) -> datetime:
     if sent is None:
         return now
-    if not EPOCH <= sent <= now + AHEAD:
+    if not EPOCH <= sent <= now + fields.AHEAD:
         raise BadHit("bad time", "at lies between 1970 and tomorrow")
     return sent.astimezone(UTC)
 

@@ -9,14 +9,14 @@ from typing import Any, cast
 import msgspec
 from redis import Redis
 
-from tracker import keys
+from tracker import fields, keys
 from tracker.hit import Hit
 
 START = "0-0"  # the cursor of one that has read nothing
 SEEN = 86_400  # seconds a source's last position is remembered; a batch is tried again for seconds only
 
-# A hit's own time is later than its arrival by no more: doors take a day, Redis's clock may be behind theirs.
-AHEAD = timedelta(hours=25)
+# A hit's own time is later than its arrival by no more: Redis's clock may be behind the doors'.
+AHEAD = fields.AHEAD + timedelta(hours=1)
 KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
 
 Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read

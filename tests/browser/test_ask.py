@@ -19,7 +19,7 @@ from redis import Redis
 from hitwall.redis_server import RedisServer
 from tests.browser.stage import SOON, somebody
 from tests.browser.test_wall_manners import legible, theme
-from tests.service import FIREFOX, ROOT, Service
+from tests.service import FIREFOX, ROOT, Service, running
 from tests.waiting import until
 from tracker.hit import Hit
 from tracker.raw import RawLog
@@ -84,13 +84,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def service(url: str) -> Iterator[Service]:
     """Web process and counter that keep old hours and days; no test changes or ends them."""
-    started = Service(url, keep_hour="0", keep_day="0")
-    try:
-        started.start("count")
-        started.start("serve")
+    with running(url, keep_hour="0", keep_day="0") as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from redis import Redis
 
 from hitwall.redis_server import RedisServer
 from tests.browser.stage import SOON, Visited, hang, shows, somebody
-from tests.service import Service
+from tests.service import Service, running
 from tests.waiting import until
 from tracker import keys
 from tracker.raw import START, RawLog
@@ -127,13 +127,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def service(url: str) -> Iterator[Service]:
     """Web process and counter; no test changes or ends them."""
-    started = Service(url, max_labels=str(LABELS))
-    try:
-        started.start("count")
-        started.start("serve")
+    with running(url, max_labels=str(LABELS)) as started:
         yield started
-    finally:
-        started.stop()
 
 
 @pytest.fixture
