@@ -5,7 +5,8 @@ import io
 import os
 import threading
 from collections import Counter
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,8 +32,8 @@ from tests.logs import (
 from tracker import keys, log_import, log_lines
 from tracker.backlog import FULL, Backlog
 from tracker.connection import connect
-from tracker.log_file import KEPT, BadLog
-from tracker.log_import import LOG_SEEN, Interrupted, insist
+from tracker.log_file import KEPT, BadLog, LogFile
+from tracker.log_import import LOG_SEEN, Interrupted, LogImport, insist
 from tracker.log_lines import CHUNK, MAX_LINE, Lines, Place
 from tracker.log_reader import LogReader, Tally, printable
 from tracker.raw import START, Moved, RawLog
@@ -354,3 +355,38 @@ def test_lines_are_the_same_however_the_stream_is_cut_and_from_wherever_it_goes_
             changed = io.BytesIO(content[: max(0, place.offset - 1)] + b"c" + content[place.offset :])
             assert not Lines(changed, place).there()
             assert not Lines(io.BytesIO(content[: place.offset - 1]), place).there()
+
+
+class Hurried(RawLog):
+    """Whenever it asks where a log stands, another import has just stored a batch of it."""
+
+    other: LogImport
+
+    def position(self, site: str, name: str) -> str:
+        self.overtake()
+        return super().position(site, name)
+
+    def positions(self, site: str, names: Sequence[str]) -> dict[str, str]:
+        self.overtake()
+        return super().positions(site, names)
+
+    def overtake(self) -> None:
+        with suppress(Moved):
+            self.other.step()
+
+
+def test_an_import_that_another_overtakes_while_it_asks_stores_no_line_again(
+    redis: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_lines, "CHUNK", 200)  # a line or two a batch
+    log = tmp_path / "access.log"
+    log.write_text(lines(range(60)))
+    raw = Hurried(redis)
+    raw.other = importing(redis, log)
+    with closing(raw.other.log), closing(LogFile.open(log)) as opened:
+        mine = LogImport(raw, opened, LogReader(SITE, Visitors("off", redis)))
+        for _ in range(200):  # in turns, to the end and on
+            for one in (mine, raw.other):
+                with suppress(Moved):
+                    one.step()
+    assert stored(redis) == paths(range(60))

@@ -1,7 +1,7 @@
 """A log on its way into the raw log of a site: each line once, whatever ends in between."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -112,10 +112,11 @@ class LogImport:
 
     def _resumed(self, line: str, inode: str = "") -> Lines:
         """From where the log was left under one of its names; those are kept from now on."""
-        alike = self._alike(line)
+        found = self._positions(line, inode)
+        alike = self._alike(line, found)
         known = {} if self.is_new else dict(alike)  # new, it may begin like the other, line for line
         if inode:
-            known[inode] = self._raw.position(self._reader.site, inode)
+            known[inode] = found[inode]
         places = sorted(known, key=lambda name: Place.read(known[name]).offset, reverse=True)
         tried = ((name, Lines(self.log.stream, Place.read(known[name]))) for name in places if known[name])
         name, lines = next((pair for pair in tried if pair[1].place.offset and pair[1].there()), ("", None))
@@ -126,15 +127,23 @@ class LogImport:
         self._before = {**alike, **known}[self._names[0]]
         return lines or Lines(self.log.stream)  # nothing is known of it, or it is another now
 
-    def _alike(self, line: str) -> dict[str, str]:
+    def _positions(self, line: str, inode: str) -> dict[str, str]:
+        """Of one moment, or another process that moves all names of a log would seem to be at two logs."""
+        names = [*_names_alike(line), *([inode] if inode else [])]
+        return self._raw.positions(self._reader.site, names)
+
+    def _alike(self, line: str, positions: Mapping[str, str]) -> dict[str, str]:
         """Where the logs stand that begin with this line, by name; up to the first name that is free."""
         found: dict[str, str] = {}
-        while len(found) < ALIKE:
-            name = f"{line}-{len(found)}" if found else line
-            found[name] = self._raw.position(self._reader.site, name)
+        for name in _names_alike(line):
+            found[name] = positions[name]
             if not found[name]:
                 break
         return found
+
+
+def _names_alike(line: str) -> list[str]:
+    return [f"{line}-{place}" if place else line for place in range(ALIKE)]
 
 
 def insist(step: Callable[[], bool]) -> bool:

@@ -61,6 +61,13 @@ class RawLog:
         found = cast(bytes | None, self._redis.get(keys.seen(site, name)))
         return found.decode() if found else ""
 
+    def positions(self, site: str, names: Sequence[str]) -> dict[str, str]:
+        """Where a source stands under each of these names, all of one moment."""
+        found = cast(list[bytes | None], self._redis.mget([keys.seen(site, name) for name in names]))
+        return {
+            name: position.decode() if position else "" for name, position in zip(names, found, strict=True)
+        }
+
     def _send(self, site: str, hits: Sequence[Hit], names: Sequence[str], head: Sequence[Any]) -> int:
         if hits:
             self._name(site)
@@ -79,6 +86,10 @@ class RawLog:
     def sites(self) -> set[str]:
         """Every site seen."""
         return {name.decode() for name in cast(set[bytes], self._redis.smembers(keys.SITES))}
+
+    def has(self, site: str) -> bool:
+        """Whether the site has been seen."""
+        return bool(self._redis.sismember(keys.SITES, site))
 
     def after(self, site: str, cursor: str, limit: int, upto: str = "+") -> list[Entry]:
         """The oldest entries after the cursor, at most `limit`, none beyond the id `upto`."""

@@ -33,7 +33,7 @@ class Sites:
 
     def known(self, site: str) -> bool:
         """Whether there can be numbers of that site."""
-        return site in self.all()
+        return site in self.all() or self._raw.has(site)  # the list may be older than its first hit
 
     def all(self) -> set[str]:
         """Every site named in the settings or seen."""
