@@ -9,8 +9,8 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
-from summaries.agents import bot
 from tracker.access_log import Line, parse_line
+from tracker.agents import bot
 from tracker.hit import BadHit
 
 SAMPLE = Path(__file__).with_name("demo.log")

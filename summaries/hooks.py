@@ -8,11 +8,11 @@ def section(hit: Hit) -> str:
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from itertools import islice
 
-from summaries import agents, paths
+from summaries import paths
 from summaries.buckets import Calendar
+from tracker import agents, headers
 from tracker.fields import UNSEEN
 from tracker.hit import Hit
 from tracker.keys import SUMMARY
@@ -21,9 +21,7 @@ Hook = Callable[[Hit], str | Iterable[str] | None]
 
 HOOKS: dict[str, Hook] = {}  # every @summary of this module by its name
 FURTHER = {"minute", "country"}  # standard, too: they need settings, see in_calendar and summaries/chosen.py
-CACHED = 4096  # languages and referrers whose labels are remembered
 CAMPAIGNS = 10  # labels of one hit at most; there are nine utm_ parameters
-HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?:[:/?#]|$)", re.I)
 UTM = re.compile(r"utm_[a-z_]{1,30}")
 
 
@@ -81,7 +79,7 @@ def browser(hit: Hit) -> str | None:
 @summary
 def language(hit: Hit) -> str | None:
     """First language that the browser asks for, such as en-US."""
-    return _language(hit.language)
+    return headers.language(hit.language)
 
 
 @summary
@@ -93,8 +91,7 @@ def visitor(hit: Hit) -> str | None:
 @summary
 def referrer(hit: Hit) -> str | None:
     """Host that the visitor came from; none for direct visits and for the site's own pages."""
-    host = _host(hit.referrer) if hit.referrer else None
-    return None if host == hit.site.partition(":")[0] else host
+    return headers.referring(hit.referrer, hit.site)
 
 
 @summary
@@ -155,23 +152,3 @@ def _campaigns(params: Mapping[str, str]) -> Iterator[str]:
         name = name.strip().lower()
         if UTM.fullmatch(name) and (value := " ".join(UNSEEN.sub(" ", value).lower().split())):
             yield f"{name}={value}"
-
-
-@lru_cache(maxsize=CACHED)
-def _language(accepted: str) -> str | None:
-    """Source: https://www.rfc-editor.org/rfc/rfc9110#name-accept-language and BCP 47's usual case."""
-    tag = accepted.partition(",")[0].partition(";")[0].strip()
-    if not re.fullmatch(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*", tag):
-        return None
-    first, *rest = tag.split("-")
-    return "-".join([first.lower(), *(_subtag(part) for part in rest)])
-
-
-def _subtag(part: str) -> str:
-    return {2: part.upper(), 4: part.title()}.get(len(part), part.lower())
-
-
-@lru_cache(maxsize=CACHED)
-def _host(address: str) -> str | None:
-    found = HOST.match(address)
-    return found[1].lower().rstrip(".").removeprefix("www.") or None if found else None

@@ -11,9 +11,9 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from summaries import agents
 from tests.hits import CHROME, FIREFOX
 from tests.service import ROOT
+from tracker import agents
 
 LOG = Path(__file__).parent / "data" / "access.log"
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -146,6 +146,6 @@ def test_law_10_answers_are_remembered_up_to_a_bound(cached: object) -> None:
 def test_the_list_of_crawlers_is_read_in_any_locale() -> None:
     """Python's UTF-8 mode and coercion off, as where an old locale is set on purpose."""
     environ = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    ask = "from summaries import agents; print(len(agents.PATTERNS))"
+    ask = "from tracker import agents; print(len(agents.PATTERNS))"
     told = subprocess.run([sys.executable, "-c", ask], env=environ, cwd=ROOT, capture_output=True, check=True)
     assert int(told.stdout) == len(agents.PATTERNS) > 500

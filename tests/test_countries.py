@@ -7,7 +7,8 @@ import pytest
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from summaries.countries import CACHED, countries
+from summaries.countries import countries
+from tracker import geoip
 from tracker.settings import BadSetting
 
 NETWORKS = {"203.0.113.0/24": "DE", "198.51.100.0/25": "AT", "2001:db8::/48": "CH"}
@@ -74,7 +75,7 @@ def test_a_file_that_is_no_mmdb_is_a_bad_setting(tmp_path: Path) -> None:
 
 
 def test_law_10_countries_are_remembered_up_to_a_bound(tmp_path: Path) -> None:
-    country_of = countries(write(tmp_path / "a.mmdb", {"203.0.113.0/24": {"country": "DE"}}))
-    for n in range(CACHED + 10):
-        country_of(f"10.0.{n // 256}.{n % 256}")
-    assert country_of.cache_info().currsize == CACHED  # type: ignore[attr-defined]
+    record_of = geoip.records(write(tmp_path / "a.mmdb", {"203.0.113.0/24": {"country": "DE"}}))
+    for n in range(geoip.CACHED + 10):
+        record_of(f"10.0.{n // 256}.{n % 256}")
+    assert record_of.cache_info().currsize == geoip.CACHED  # type: ignore[attr-defined]

@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from hitwall import demo
-from summaries.agents import bot
 from tests.hits import NOW
 from tracker.access_log import Line, parse_line
+from tracker.agents import bot
 from tracker.hit import BadHit, Hit
 from tracker.pixel import PixelReader
 from tracker.settings import Settings

@@ -11,6 +11,7 @@ from summaries import hooks
 from summaries.buckets import Calendar
 from summaries.hooks import HOOKS, in_calendar, summary
 from tests.hits import CHROME, FIREFOX, SITE, hit
+from tracker import headers
 from tracker.hit import Hit
 
 STANDARD = {
@@ -189,7 +190,7 @@ def test_law_10_a_hit_has_so_many_campaigns_at_most(params: dict[str, str]) -> N
 
 
 def test_law_10_what_hooks_remember_has_a_bound() -> None:
-    for cached in (hooks._language, hooks._host):
-        for n in range(hooks.CACHED + 10):
+    for cached in (headers.language, headers.host):
+        for n in range(headers.CACHED + 10):
             cached(f"https://a{n}.example/")
-        assert cached.cache_info().currsize == hooks.CACHED
+        assert cached.cache_info().currsize == headers.CACHED

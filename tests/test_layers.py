@@ -20,7 +20,7 @@ PURE = (
     "tracker/settings",
     "tracker/remote",
     "tracker/access_log",
-    "summaries/agents",
+    "tracker/agents",
     "summaries/buckets",
     "summaries/fold",
     "summaries/hooks",

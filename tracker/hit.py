@@ -46,10 +46,15 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     headers: dict[str, str] = {}
     params: dict[str, str] = {}
     method: str = ""
+    origin: str = ""  # scheme, host and port as the request had them: https://www.example.com
+    protocol: str = ""  # HTTP/1.1
+    app: str = ""  # name of the application that answered
     endpoint: str = ""
     blueprint: str = ""
     view_args: dict[str, Any] = {}
     username: str = ""
+    authorization: bool = False  # whether the request carried credentials
+    ip_info: dict[str, str] = {}  # where the address is, as a file on the machine knows it
     seconds: float = 0.0  # the server took to answer
     track_var: dict[str, Any] = {}
 

@@ -1,33 +1,22 @@
 """What a pixel request says: a WSGI environ becomes a Hit or a BadHit. Pure but for the visitor's salt."""
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from tracker import fields, remote
+from tracker.headers import Environ, KeptHeaders, asks_not, header
 from tracker.hit import CONTROL, BadHit, Hit, parse_page
 from tracker.settings import Settings
 from tracker.visitors import Visitors
-
-Environ = Mapping[str, Any]
 
 MAX_BODY = 16_384  # bytes of a POST; the script's own are below 9 kB
 MAX_HEADER = 8_192  # characters of one request header
 MAX_FIELDS = 50  # parameters of one request
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-NEVER_KEPT = {"HTTP_COOKIE", "HTTP_AUTHORIZATION"}
-ADDRESSES = {  # what proxies write the visitor's whole address into
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_REAL_IP",
-    "HTTP_FORWARDED",
-    "HTTP_TRUE_CLIENT_IP",
-    "HTTP_CF_CONNECTING_IP",
-    "HTTP_X_CLIENT_IP",
-}
 
 
 class PixelReader:
@@ -36,10 +25,7 @@ class PixelReader:
     def __init__(self, settings: Settings, visitors: Visitors) -> None:
         self._hops = settings.trusted_proxies
         self._visitors = visitors
-        self._kept = {
-            "HTTP_" + name.upper().replace("-", "_"): name for name in settings.headers if name != "*"
-        }
-        self._keep_all = "*" in settings.headers
+        self._kept = KeptHeaders(settings.headers)
 
     def read(self, environ: Environ, now: datetime) -> Hit:
         """The hit of this request at that time. Raises BadHit."""
@@ -48,7 +34,7 @@ class PixelReader:
         if not sent.get("url"):
             raise BadHit("no url", "add url= and the address of the page, percent-encoded")
         page = parse_page(sent["url"], sent.get("s", ""))
-        private = environ.get("HTTP_DNT") == "1" or environ.get("HTTP_SEC_GPC") == "1"
+        private = asks_not(environ)
         address = self._address(environ)
         hit = Hit(
             at=now,
@@ -60,12 +46,12 @@ class PixelReader:
             referrer=fields.text(_plain(sent, "ref"), "referrer"),
             remote=remote.network(address) if private else address,
             visitor="" if private else self._named(sent, environ),
-            agent=fields.text(_header(environ, "HTTP_USER_AGENT"), "agent"),
-            language=fields.text(_header(environ, "HTTP_ACCEPT_LANGUAGE"), "language"),
+            agent=fields.text(header(environ, "HTTP_USER_AGENT"), "agent"),
+            language=fields.text(header(environ, "HTTP_ACCEPT_LANGUAGE"), "language"),
             event=fields.text(_plain(sent, "e"), "event"),
             bytes=_number(sent, "b"),
             width=_number(sent, "w"),
-            headers=self._headers(environ, NEVER_KEPT | ADDRESSES if private else NEVER_KEPT),
+            headers=self._kept.of(environ, private),
             params=fields.params(page.query),
         )
         if self._visitors.mode == "hash" and not private:
@@ -78,17 +64,6 @@ class PixelReader:
 
     def _named(self, sent: Mapping[str, str], environ: Environ) -> str:
         return self._visitors.named(sent.get("v", ""), environ.get("HTTP_COOKIE", ""))
-
-    def _headers(self, environ: Environ, never: Set[str]) -> dict[str, str]:
-        names = self._kept
-        if self._keep_all:
-            sent = (n for n in environ if n.startswith("HTTP_") and n not in never)
-            names = {name: name[5:].replace("_", "-").title() for name in sent}
-        return {
-            name: fields.text(_header(environ, key), "header")
-            for key, name in names.items()
-            if key in environ and key not in never
-        }
 
 
 def parse_form(raw: bytes) -> dict[str, str]:
@@ -142,14 +117,6 @@ def _check_headers(environ: Environ) -> None:
     for name, value in environ.items():
         if name.startswith("HTTP_") and len(value) > MAX_HEADER:
             raise BadHit("header too large", f"at most {MAX_HEADER} bytes a header", 431)
-
-
-def _header(environ: Environ, key: str) -> str:
-    """A header as text: WSGI hands bytes over as Latin-1, browsers mean UTF-8 where not ASCII."""
-    value: str = environ.get(key, "")
-    if not value.isascii():
-        value = value.encode("latin-1").decode("utf-8", "replace")
-    return value
 
 
 def _plain(sent: Mapping[str, str], name: str) -> str:

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta, structs
 
 from tracker import fields, remote
+from tracker.headers import ADDRESSES, NEVER_KEPT, asks_not, environ_name
 from tracker.hit import CONTROL, MAX_PARAMS, MAX_URL, BadHit, Hit, Page, parse_page
-from tracker.pixel import ADDRESSES, NEVER_KEPT
 from tracker.settings import Settings
 from tracker.visitors import Visitors
 
@@ -17,6 +17,9 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 WHOLE = 2**53  # beyond it JSON's readers disagree about a whole number
 LONGEST = 86_400.0  # seconds a request may have taken
 UNTIMED = next(field.default for field in structs.fields(Hit) if field.name == "seconds")  # not stored
+
+LINES = ("method", "origin", "protocol", "app", "endpoint", "blueprint", "username")
+FLAT = ("view_args", "ip_info", "track_var")
 
 Name = Annotated[str, Meta(max_length=128)]
 Number = Annotated[int, Meta(ge=0, le=fields.MAX_NUMBER)]
@@ -63,10 +66,17 @@ class PostedHit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Texts, Meta(max_length=MAX_PARAMS, description="Parameters of the page; default: those of the query")
     ] = {}
     method: Annotated[Name, Meta(description="HTTP method")] = ""
+    origin: Annotated[
+        Name, Meta(description="Scheme, host and port as the request had them, where path is sent")
+    ] = ""
+    protocol: Annotated[Name, Meta(description="Protocol of the request, such as HTTP/1.1")] = ""
+    app: Annotated[Name, Meta(description="Name of the application that answered")] = ""
     endpoint: Annotated[Name, Meta(description="Name of the view that answered")] = ""
     blueprint: Annotated[Name, Meta(description="Part of the application that answered")] = ""
     view_args: Annotated[Values, Meta(max_length=50, description="Arguments of the view")] = {}
     username: Annotated[Name, Meta(description="Who was logged in")] = ""
+    authorization: Annotated[bool, Meta(description="Whether the request carried credentials")] = False
+    ip_info: Annotated[Texts, Meta(max_length=50, description="Where the address is")] = {}
     seconds: Annotated[float, Meta(ge=0, le=LONGEST, description="Seconds the server took to answer")] = 0.0
     track_var: Annotated[Values, Meta(max_length=50, description="Values of your own")] = {}
 
@@ -96,16 +106,12 @@ class PostedReader:
             event=fields.text(sent.event, "event"),
             headers=self._headers(sent.headers),
             params=_flat(sent.params) if sent.params else fields.params(page.query),
-            view_args=_flat(sent.view_args),
-            track_var=_flat(sent.track_var),
             status=sent.status,
             bytes=sent.bytes,
             width=sent.width,
             seconds=sent.seconds or UNTIMED,
-            method=_line(sent.method),
-            endpoint=_line(sent.endpoint),
-            blueprint=_line(sent.blueprint),
-            username=_line(sent.username),
+            authorization=sent.authorization,
+            **_cleaned(sent),
         )
         return self._private(hit) if _asks_not(sent.headers) else self._named(hit, sent.visitor)
 
@@ -118,25 +124,20 @@ class PostedReader:
 
     def _private(self, hit: Hit) -> Hit:
         """Of who asks not to be tracked: no visitor, and no whole address."""
-        kept = {name: value for name, value in hit.headers.items() if _environ(name) not in ADDRESSES}
+        kept = {name: value for name, value in hit.headers.items() if environ_name(name) not in ADDRESSES}
         return structs.replace(hit, remote=remote.network(hit.remote), headers=kept)
 
     def _headers(self, sent: Mapping[str, str]) -> dict[str, str]:
         kept = {}
         for name, value in sent.items():
             known = self._kept.get(name.lower(), _line(name).title() if self._keep_all else "")
-            if known and _environ(known) not in NEVER_KEPT:
+            if known and environ_name(known) not in NEVER_KEPT:
                 kept[known] = fields.text(value, "header")
         return kept
 
 
-def _environ(name: str) -> str:
-    """The header's name as WSGI spells it."""
-    return "HTTP_" + name.upper().replace("-", "_")
-
-
 def _asks_not(headers: Mapping[str, str]) -> bool:
-    return any(_environ(name) in ("HTTP_DNT", "HTTP_SEC_GPC") and headers[name] == "1" for name in headers)
+    return asks_not({environ_name(name): value for name, value in headers.items() if value == "1"})
 
 
 def _time(sent: datetime | None, now: datetime) -> datetime:
@@ -159,6 +160,12 @@ def _page(sent: PostedHit) -> Page:
         raise BadHit("bad path", "the query goes to query, the fragment to the end of path")
     query = f"?{sent.query}" if sent.query else ""
     return parse_page(f"{address}{query}{mark}{route}", sent.site)
+
+
+def _cleaned(sent: PostedHit) -> dict[str, Any]:
+    """The fields of LINES and FLAT."""
+    lines = {name: _line(getattr(sent, name)) for name in LINES}
+    return {**lines, **{name: _flat(getattr(sent, name)) for name in FLAT}}
 
 
 def _address(sent: str) -> str:

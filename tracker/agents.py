@@ -53,6 +53,21 @@ def browser(agent: str) -> str:
 
 
 @lru_cache(maxsize=CACHED)
+def family(agent: str) -> str:
+    """The browser without its version, such as Firefox."""
+    found = parse_user_agent(agent)
+    return found.family if found else OTHER
+
+
+@lru_cache(maxsize=CACHED)
+def version(agent: str) -> str:
+    """The browser's version as far as it tells, such as 140.0; empty where it does not."""
+    found = parse_user_agent(agent)
+    parts = (found.major, found.minor, found.patch) if found else ()
+    return ".".join(part for part in parts if part)
+
+
+@lru_cache(maxsize=CACHED)
 def platform(agent: str) -> str:
     """Family of the operating system, by the names that the client hint has for them."""
     found = parse_os(agent)

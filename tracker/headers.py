@@ -1,0 +1,92 @@
+"""What request headers tell, and which of them a hit keeps. Pure."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from tracker import fields
+
+Environ = Mapping[str, Any]  # of WSGI
+
+CACHED = 4096  # languages and referrers whose answers are remembered
+HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?:[:/?#]|$)", re.I)
+TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
+NEVER_KEPT = frozenset({"HTTP_COOKIE", "HTTP_AUTHORIZATION"})
+ADDRESSES = frozenset(  # what proxies write the visitor's whole address into
+    {
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_REAL_IP",
+        "HTTP_FORWARDED",
+        "HTTP_TRUE_CLIENT_IP",
+        "HTTP_CF_CONNECTING_IP",
+        "HTTP_X_CLIENT_IP",
+    }
+)
+
+
+class KeptHeaders:
+    """The headers that HITWALL_HEADERS names, `*` for all but cookies and credentials."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._named = {environ_name(name): name for name in names if name != "*"}
+        self._all = "*" in names
+
+    def of(self, environ: Environ, private: bool) -> dict[str, str]:
+        """Name -> text, as the setting spells the name; of who asks not to be tracked no address."""
+        named = self._named
+        if self._all:
+            named = {name: name[5:].replace("_", "-").title() for name in environ if name.startswith("HTTP_")}
+        return {
+            name: fields.text(header(environ, key), "header")
+            for key, name in named.items()
+            if key in environ and key not in NEVER_KEPT and not (private and key in ADDRESSES)
+        }
+
+
+def environ_name(name: str) -> str:
+    """The header's name as WSGI spells it."""
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
+def header(environ: Environ, key: str) -> str:
+    """A header as text: WSGI hands bytes over as Latin-1, browsers mean UTF-8 where not ASCII."""
+    value: str = environ.get(key, "")
+    if not value.isascii():
+        value = value.encode("latin-1").decode("utf-8", "replace")
+    return value
+
+
+def asks_not(environ: Environ) -> bool:
+    """Whether the visitor asks not to be tracked."""
+    return environ.get("HTTP_DNT") == "1" or environ.get("HTTP_SEC_GPC") == "1"
+
+
+@lru_cache(maxsize=CACHED)
+def language(accepted: str) -> str | None:
+    """The language of an Accept-Language that is asked for first: `en-US`; None where it names none.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#name-accept-language and BCP 47's usual case.
+    """
+    tag = accepted.partition(",")[0].partition(";")[0].strip()
+    if not TAG.fullmatch(tag):
+        return None
+    first, *rest = tag.split("-")
+    return "-".join([first.lower(), *(_subtag(part) for part in rest)])
+
+
+def _subtag(part: str) -> str:
+    return {2: part.upper(), 4: part.title()}.get(len(part), part.lower())
+
+
+@lru_cache(maxsize=CACHED)
+def host(address: str) -> str | None:
+    """The host of a web address in lower case, without `www.`; None where it has none."""
+    found = HOST.match(address)
+    return found[1].lower().rstrip(".").removeprefix("www.") or None if found else None
+
+
+def referring(address: str, site: str) -> str | None:
+    """The host of a referrer; None for the site's own pages."""
+    found = host(address) if address else None
+    return None if found == site.partition(":")[0] else found
