@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
+NPM = $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
 APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .PHONY: run test check fix bench screenshots clean
@@ -14,7 +15,7 @@ APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 run: $(VENV)/runs
 	@exec $(BIN)/python -m hitwall run
 
-test: check
+test: check $(VENV)/couchdb/installed
 	$(call need,chromium,$(BROWSER),The tests drive a browser)
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
 	$(call need,postgresql,$(POSTGRES),The tests of the archive start a PostgreSQL of their own)
@@ -61,9 +62,17 @@ $(VENV)/runs: requirements.txt
 	$(call need,redis-server,$(REDIS),Hitwall keeps its hits in Redis 6.2 or newer)
 	@touch $@
 
-$(VENV)/tests: tests/requirements.txt $(VENV)/runs
+$(VENV)/tests: tests/requirements.txt tests/flask23.txt $(VENV)/runs
 	@echo 'Installing tests/requirements.txt into $(VENV) ...'
 	@$(PIP) -r tests/requirements.txt
+	@rm -rf $(VENV)/flask23
+	@$(PIP) --no-deps --target $(VENV)/flask23 -r tests/flask23.txt
+	@touch $@
+
+$(VENV)/couchdb/installed: tests/couchdb/package.json tests/couchdb/package-lock.json $(VENV)/tests
+	@echo 'Installing tests/couchdb/package-lock.json into $(@D) ...'
+	@mkdir -p $(@D) && cp tests/couchdb/*.json $(@D)
+	@$(NPM) ci --prefix $(@D) --omit=optional --ignore-scripts >/dev/null
 	@touch $@
 
 # $(call need,Debian's package,command that succeeds where it is there,what for): installs what is

@@ -17,7 +17,6 @@ from rich.text import Text
 from hitwall import processes
 from hitwall.tables import console
 from summaries.buckets import Calendar
-from summaries.labels import labels
 from summaries.report_rows import Step
 from summaries.reports import LIMIT, MOST_ROWS, REPORTS, Asked, Reports
 from tracker.archive import Archive, Copied, follow
@@ -43,7 +42,7 @@ def archive(url: str, site: str, following: bool) -> None:
     """
     settings = Settings.read()
     raw = RawLog(connect(settings.running_redis()))
-    kept = Archive.open(url or settings.archive, raw, labels)
+    kept = Archive.open(url or settings.archive, raw)
     if following:
         tell(follow(kept, site, processes.stopping()), [site] if site else [])
         return

@@ -19,7 +19,7 @@ KINDS = {
     "live": "Channel on which every counted batch of {site} is announced (MessagePack).",
     "trimmed": "Where the raw log of {site} begins: hits up to this id are forgotten. Absent while none is.",
     "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "
-    "appended twice. Expires a day after the last batch, 400 days after it for a log file.",
+    "appended twice. Expires a day after the last batch, of a Flask application 7 days, of a log file 400.",
     "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",
     "failed": "Hits of {site} that are missing in a summary because its hook failed on {detail} UTC: "
     "summary -> hits. Expires after 40 days.",

@@ -11,7 +11,7 @@ from tests.hits import SITE, hit
 from tracker import group_commit
 from tracker.group_commit import GroupCommit, NotStored
 from tracker.hit import Hit
-from tracker.raw import START, RawLog
+from tracker.raw import SEEN, START, RawLog
 
 
 class Watched(RawLog):
@@ -23,10 +23,10 @@ class Watched(RawLog):
         self.beforehand: Callable[[], None] = lambda: None
         self.afterwards: Callable[[], None] = lambda: None
 
-    def append(self, site: str, hits: Sequence[Hit], source: str, position: int) -> int:
+    def append(self, site: str, hits: Sequence[Hit], source: str, position: int, keep: int = SEEN) -> int:
         self.sizes.append(len(hits))
         self.beforehand()
-        appended = super().append(site, hits, source, position)
+        appended = super().append(site, hits, source, position, keep)
         self.afterwards()
         return appended
 

@@ -199,3 +199,12 @@ def test_stream_ids_are_ordered_as_numbers(ids: list[tuple[int, int]]) -> None:
     assert [order(name) for name in names] == ids
     assert order(oldest(names)) == min(ids)
     assert order("17") == (17, 0)
+
+
+def test_newest_goes_from_the_newest_down_to_an_id_whatever_the_size_of_a_piece(redis: Redis) -> None:
+    raw = fill(redis, *(f"{n}-{m}" for n in range(1, 6) for m in range(2)))
+    for piece in (1, 2, 3, 100):
+        found = [name for name, _ in raw.newest(SITE, "3-1", piece)]
+        assert found == ["5-1", "5-0", "4-1", "4-0", "3-1"]
+    assert list(raw.newest(SITE, "6-0", 2)) == list(raw.newest("other.example", START, 2)) == []
+    assert len(list(raw.newest(SITE, START, 4))) == 10

@@ -23,7 +23,7 @@ from sqlalchemy import Engine, delete
 
 from hitwall import sql
 from summaries.buckets import Calendar
-from summaries.labels import labels
+from summaries.chosen import is_bot
 from summaries.report_rows import MOST_PAGES
 from summaries.reports import REPORTS, Asked, Reports
 from tests.hits import CHROME, FIREFOX, NOW, PROPERTY, SITE, generated_hits, hit
@@ -66,7 +66,7 @@ def reports_of(found: Sequence[Hit], redis: Redis, engine: Engine, zone: str = "
     raw = RawLog(redis)
     for start in range(0, len(found), 2000):
         raw.append(SITE, found[start : start + 2000], "test", start + 1)
-    assert sum(step.hits for step in Archive(engine, raw, labels).copy(SITE)) == len(found)
+    assert sum(step.hits for step in Archive(engine, raw).copy(SITE)) == len(found)
     return Reports(engine, Calendar(ZoneInfo(zone)))
 
 
@@ -171,7 +171,7 @@ def test_every_report_equals_an_independent_count(
 ) -> None:
     reports = reports_of(found, redis, engine, zone)
     start = datetime(2126, 11, 1, tzinfo=UTC) + timedelta(hours=hours)
-    people = [msgspec.structs.replace(one, path=shown(one.path)) for one in found if not labels(one).bot]
+    people = [msgspec.structs.replace(one, path=shown(one.path)) for one in found if not is_bot(one)]
     check_all(people, reports, zone, start, start + timedelta(days=days))
 
 
@@ -204,7 +204,7 @@ def test_the_reports_of_a_real_log_equal_an_independent_count(
 ) -> None:
     found = logged(random.Random(4))
     assert len(found) > 100
-    people = [one for one in found if not labels(one).bot]
+    people = [one for one in found if not is_bot(one)]
     assert 0 < len(people) < len(found)
     reports = reports_of(found, redis, engine, zone)
     first, last = min(one.at for one in found), max(one.at for one in found)

@@ -1,21 +1,20 @@
 """The SQL archive: a copy of the raw log that may be older than the raw log reaches."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 from redis import RedisError
 from sqlalchemy import Engine, insert, select, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
-from tracker.database import cause, engine_for, telling, upgrade
-from tracker.hit import Hit
-from tracker.raw import START, Entry, RawLog, order
-from tracker.rows import Labels, row_of, unlabelled
-from tracker.schema import cursors, hits
+from tracker.database import engine_for, shown, telling, upgrade
+from tracker.raw import START, RawLog, order
+from tracker.rows import Refused, Row, insert_rows, row_of
+from tracker.schema import DIRECT, cursors, hits
+from tracker.settings import NoArchive
 
 log = logging.getLogger(__name__)
 
@@ -41,24 +40,26 @@ class Copied:
 class Archive:
     """Copies raw logs into one database, each hit once, whoever else copies at the same time."""
 
-    def __init__(self, engine: Engine, raw: RawLog, labels: Callable[[Hit], Labels] = unlabelled) -> None:
+    def __init__(self, engine: Engine, raw: RawLog) -> None:
         self.raw = raw
         self._engine = engine
-        self._labels = labels
         self._cursors: dict[str, str] = {}  # bounded like the sites
 
     @classmethod
-    def open(cls, address: str, raw: RawLog, labels: Callable[[Hit], Labels] = unlabelled) -> "Archive":
+    def open(cls, address: str, raw: RawLog) -> "Archive":
         """The archive at an address, made or upgraded where needed. Raises NoArchive."""
         engine = engine_for(address)
         upgrade(engine)
-        return cls(engine, raw, labels)
+        return cls(engine, raw)
 
     def cursor(self, site: str) -> str:
-        """The stream id up to which the site is archived."""
+        """The stream id up to which the site is archived. Raises NoArchive where an application stores it."""
         if site not in self._cursors:
             with telling(self._engine):
-                self._cursors[site] = self._stored(site) or self._begin(site)
+                found = self._stored(site) or self._begin(site)
+            if found == DIRECT:
+                raise NoArchive(_twice(site, self._engine))
+            self._cursors[site] = found
         return self._cursors[site]
 
     def copy(self, site: str) -> Iterator[Copied]:
@@ -76,41 +77,28 @@ class Archive:
         entries, whole = self.raw.after_and_since(site, start, BATCH, upto)
         if not entries:
             return None
+        rows = [row_of((site, *order(id)), hit) for id, hit in entries if hit]
         with telling(self._engine):
-            passed, left_out = self._store(site, start, entries)
-        if not passed:
+            refused = self._commit(site, (start, entries[-1][0]), rows)
+        if refused is None:
             del self._cursors[site]
             return Copied(site)
-        self._cursors[site] = entries[passed - 1][0]
-        return Copied(site, passed, left_out, (start, whole) if order(whole) > order(start) else None)
+        self._cursors[site] = entries[-1][0]
+        left_out = len(entries) - len(rows) + refused
+        return Copied(site, len(entries), left_out, (start, whole) if order(whole) > order(start) else None)
 
-    def _store(self, site: str, start: str, entries: list[Entry]) -> tuple[int, int]:
-        """How many of the first entries are passed, and how many of those left out; (0, 0): overtaken.
-
-        Where the database refuses a value the batch is halved, until it is the one that is left out.
+    def _commit(self, site: str, step: tuple[str, str], rows: list[Row]) -> int | None:
+        """Cursor and hits together; how many the database refuses. None, and nothing done, where the cursor
+        is not where we left it.
         """
-        while True:
-            rows = [row_of(site, id, hit, self._labels(hit)) for id, hit in entries if hit]
-            try:
-                moved = self._commit(site, (start, entries[-1][0]), rows)
-                return (len(entries), len(entries) - len(rows)) if moved else (0, 0)
-            except (DataError, IntegrityError) as error:
-                if len(entries) > 1:
-                    entries = entries[: len(entries) // 2]
-                else:
-                    log.error("%s: hit %s cannot be archived: %s", site, entries[0][0], cause(error))
-                    entries = [(entries[0][0], None)]
-
-    def _commit(self, site: str, step: tuple[str, str], rows: list[dict[str, Any]]) -> bool:
-        """Cursor and hits together; False and nothing where the cursor is not where we left it."""
         start, end = step
         ours = (cursors.c.site == site) & (cursors.c.position == start)
         with self._engine.begin() as connection:
             if not connection.execute(update(cursors).where(ours).values(position=end)).rowcount:
-                return False
-            if rows:
-                connection.execute(insert(hits), rows)
-        return True
+                return None
+            refused = insert_rows(connection, insert(hits), rows)
+        _tell_refused(refused)
+        return len(refused)
 
     def _stored(self, site: str) -> str | None:
         with self._engine.connect() as connection:
@@ -128,6 +116,23 @@ class Archive:
             position = f"{found.ms}-{found.seq}" if found else START
             connection.execute(insert(cursors).values(site=site, position=position))
         return self._stored(site) or START
+
+
+def _tell_refused(refused: list[Refused]) -> None:
+    """One line for all of a batch."""
+    if refused:
+        row, why = refused[0]
+        more = f" (and {len(refused) - 1} more hits)" if len(refused) > 1 else ""
+        log.error("%s: hit %s-%s cannot be archived: %s%s", row["site"], row["ms"], row["seq"], why, more)
+
+
+def _twice(site: str, engine: Engine) -> str:
+    """What to say where a site's hits already come into the database directly."""
+    return (
+        f"An application stores the hits of {site} in {shown(engine.url)} itself, with SQLStorage: copied "
+        "from the raw log, too, each would be there twice. "
+        "Archive into another database, or other sites with --site."
+    )
 
 
 def follow(archive: Archive, only: str, stop: Event) -> Iterator[Copied]:

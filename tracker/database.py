@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -30,16 +32,18 @@ WAIT = 30  # seconds for another one who writes or upgrades
 CONNECT = 10  # seconds for a server to answer
 UPGRADE = 4_489_415  # any number of ours: the lock under which one of several upgrades the schema
 
+_turns: dict[int, threading.Lock] = {}  # by process; no more than a process has ancestors
+
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it names its dialect at each start
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # what ended a batch is told by us
 
 
-def engine_for(address: str, reading: bool = False) -> Engine:
+def engine_for(address: str | URL, reading: bool = False) -> Engine:
     """The database at an address such as sqlite:///hits.db, not yet connected; NoArchive where it is none.
 
     Any thread may use it: each connection is made anew and belongs to one.
     """
-    url = _url(address)
+    url = location(address)
     if url.get_backend_name() != "sqlite":
         return create_engine(url, poolclass=NullPool, json_serializer=_json, connect_args=_patience(url))
     if reading and not Path(str(url.database)).is_file():
@@ -47,6 +51,23 @@ def engine_for(address: str, reading: bool = False) -> Engine:
     engine = create_engine(url, poolclass=NullPool, json_serializer=_json, connect_args={"timeout": WAIT})
     _tune_sqlite(engine, "BEGIN" if reading else "BEGIN IMMEDIATE")
     return engine
+
+
+def location(address: str | URL) -> URL:
+    """The address with the driver that we use, which is not loaded yet. Raises NoArchive where it is none."""
+    if not address:
+        raise NoArchive("No archive: set HITWALL_ARCHIVE, or name it, as in sqlite:///hits.db")
+    try:
+        url = make_url(address)
+        driver = DRIVERS[url.get_backend_name()]
+    except (ArgumentError, KeyError, ValueError):
+        raise NoArchive(
+            "The archive's address is none: it looks like sqlite:///hits.db, "
+            "postgresql://user@host/name or mariadb://user@host/name"
+        ) from None
+    if driver == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
+        raise NoArchive("An archive in memory would be lost: name a file, as in sqlite:///hits.db")
+    return url.set(drivername=driver)
 
 
 def shown(url: URL) -> str:
@@ -74,7 +95,7 @@ def upgrade(engine: Engine) -> None:
         with engine.connect() as connection:
             if version(connection) == newest():
                 return
-        with engine.begin() as connection:
+        with _turn(), engine.begin() as connection:
             _lock(connection)  # first of all: what was read before would be read again, in a snapshot
             check_known(connection)
             config = _config()
@@ -115,22 +136,6 @@ def versions() -> tuple[str, ...]:
     return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
-def _url(address: str) -> URL:
-    if not address:
-        raise NoArchive("No archive: set HITWALL_ARCHIVE, or name it, as in sqlite:///hits.db")
-    try:
-        url = make_url(address)
-        driver = DRIVERS[url.get_backend_name()]
-    except (ArgumentError, KeyError, ValueError):
-        raise NoArchive(
-            "The archive's address is none: it looks like sqlite:///hits.db, "
-            "postgresql://user@host/name or mariadb://user@host/name"
-        ) from None
-    if driver == DRIVERS["sqlite"] and url.database in (None, "", ":memory:"):
-        raise NoArchive("An archive in memory would be lost: name a file, as in sqlite:///hits.db")
-    return url.set(drivername=driver)
-
-
 def _patience(url: URL) -> dict[str, Any]:
     return {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT}
 
@@ -148,6 +153,13 @@ def _tune_sqlite(engine: Engine, begin: str) -> None:
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _turn() -> threading.Lock:
+    """Alembic knows one migration at a time in a process. A child must not wait for its parent's, and
+    gevent may have patched before the first, but after this was imported.
+    """
+    return _turns.setdefault(os.getpid(), threading.Lock())
 
 
 def _lock(connection: Connection) -> None:

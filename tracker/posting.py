@@ -20,7 +20,7 @@ from tracker.bodies import pieces
 from tracker.hit import BadHit, Hit, cut
 from tracker.posted import PostedHit, PostedReader
 from tracker.raw import Moved, RawLog
-from tracker.refusals import LIVES
+from tracker.refused import count_refused
 from tracker.settings import Settings
 from tracker.sites import Sites
 from tracker.visitors import Visitors
@@ -144,11 +144,8 @@ class Posting:
 
     def _count(self, reasons: Counter[str], now: datetime) -> None:
         """Refusals by reason; that they cannot be counted is no reason to have the hits sent again."""
-        with suppress(RedisError), self._redis.pipeline() as pipe:
-            for reason, hits in reasons.items():
-                pipe.hincrby(keys.refused(now), reason, hits)
-                pipe.expire(keys.refused(now), LIVES)
-            pipe.execute()
+        with suppress(RedisError):
+            count_refused(self._redis, reasons, now)
 
 
 @dataclass(frozen=True)

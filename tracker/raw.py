@@ -1,7 +1,7 @@
 """RawLog: every hit, raw, in one Redis Stream per site. The truth that all else is a fold of."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -38,9 +38,12 @@ class RawLog:
         self._trim = redis.register_script(Path(__file__).with_name("trim.lua").read_text("utf-8"))
         self._known: dict[str, float] = {}  # site -> when to name it again; bounded like the sites
 
-    def append(self, site: str, hits: Sequence[Hit], source: str, position: int) -> int:
-        """Append the batch; 0 where this source's position was appended before, else its length."""
-        return self._send(site, hits, [source], [position, "<", SEEN])
+    def append(self, site: str, hits: Sequence[Hit], source: str, position: int, keep: int = SEEN) -> int:
+        """Append the batch; 0 where this source's position was appended before, else its length.
+
+        The position is remembered for `keep` seconds.
+        """
+        return self._send(site, hits, [source], [position, "<", keep])
 
     def append_after(
         self, site: str, hits: Sequence[Hit], names: Sequence[str], step: tuple[str, str], keep: int
@@ -106,6 +109,13 @@ class RawLog:
     def before(self, site: str, cursor: str, limit: int) -> list[Entry]:
         """The newest entries up to the cursor, newest first."""
         return _entries(self._redis.xrevrange(keys.raw(site), cursor, count=limit))
+
+    def newest(self, site: str, earliest: str, piece: int) -> Iterator[Entry]:
+        """All entries from the newest down to that id, so many read at a time as they are asked for."""
+        cursor = "+"
+        while entries := _entries(self._redis.xrevrange(keys.raw(site), cursor, earliest, count=piece)):
+            yield from entries
+            cursor = f"({entries[-1][0]}"
 
     def between(self, site: str, start: datetime, end: datetime, limit: int) -> list[Entry]:
         """Entries that arrived from `start` up to but not at `end`, oldest first."""

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 import gevent
 from redis import Redis, RedisError
 
-from tracker import keys
+from tracker.refused import count_refused
 
 EVERY = 0.5  # seconds between two writes
-LIVES = 40 * 86_400  # seconds the counts of a day are kept
 
 
 class Refusals:
@@ -17,12 +16,12 @@ class Refusals:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._counts: Counter[tuple[str, str]] = Counter()  # (key of the day, reason) -> hits
+        self._counts: Counter[str] = Counter()
         self._writer: gevent.Greenlet[[], None] | None = None
 
     def count(self, reason: str) -> None:
         """Count one refusal; never waits."""
-        self._counts[keys.refused(datetime.now(UTC)), reason] += 1
+        self._counts[reason] += 1
         if self._writer is None or self._writer.dead:
             self._writer = gevent.spawn(self._write)
 
@@ -34,11 +33,7 @@ class Refusals:
     def flush(self) -> None:
         """Add what has been counted; what Redis cannot take just now stays for the next time."""
         counts, self._counts = self._counts, Counter()
-        with self._redis.pipeline() as pipe:
-            for (key, reason), hits in counts.items():
-                pipe.hincrby(key, reason, hits)
-                pipe.expire(key, LIVES)
-            try:
-                pipe.execute()
-            except RedisError:
-                self._counts.update(counts)
+        try:
+            count_refused(self._redis, counts, datetime.now(UTC))
+        except RedisError:
+            self._counts.update(counts)

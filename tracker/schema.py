@@ -22,6 +22,7 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SITE = 259  # characters of a site's name at most
+DIRECT = "direct"  # the cursor of a site whose hits come from an application, not from the raw log
 QUARTER = 900  # seconds; every zone's hours begin at a multiple of them since 1972
 
 
@@ -68,7 +69,7 @@ DICT = JSON().with_variant(postgresql.JSONB(), "postgresql")
 metadata = MetaData()
 
 # A stream id, 1763706671234-0, is two numbers here: so the archive's order is the raw log's.
-# What follows `track_var` is no part of a hit: it is worked out once, when the hit is archived.
+# `quarter`, `bot`, `tongue` and `domain` are no part of a hit: they are worked out once, when it is stored.
 hits = Table(
     "hits",
     metadata,
@@ -92,6 +93,9 @@ hits = Table(
     Column("bot", Boolean, nullable=False),
     Column("tongue", TEXT, nullable=False),  # the language asked for first
     Column("domain", TEXT, nullable=False),  # of the referrer; empty for the site's own pages
+    *(Column(name, TEXT, nullable=False) for name in ("origin", "protocol", "app")),
+    Column("authorization", Boolean, nullable=False),
+    Column("ip_info", DICT, nullable=False),
     Index("hits_by_time", "site", "at"),
 )
 
@@ -99,5 +103,5 @@ cursors = Table(
     "archive_cursors",
     metadata,
     Column("site", NAME, primary_key=True),
-    Column("position", String(64), nullable=False),  # the stream id up to which hits are archived
+    Column("position", String(64), nullable=False),  # the stream id up to which hits are archived; or DIRECT
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hitwall import demo
-from tests.bench import counting, door, imports, machine, traffic, walls
+from tests.bench import counting, door, extension, imports, machine, traffic, walls
 from tests.bench.report import Part
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -34,6 +34,7 @@ def main(names: list[str]) -> None:
             "door": partial(door.measure, file),
             "counting": partial(counting.measure, plan),
             "import": partial(imports.measure, Path(folder), plan),
+            "extension": extension.measure,
             "walls": partial(walls.measure, file, plan),
         }
         done = []

@@ -3,10 +3,11 @@
 Each storage is served by a thread of its own, which hands it batches in order. What `store` raises
 decides: an OSError (a ConnectionError, a TimeoutError, Away) means that the storage is out of reach,
 and the same batch comes again until it is stored; anything else means that these hits cannot be
-stored, and they are given up. A batch that comes again has the same source and position.
+stored, and they are given up: the whole batch, or of an Unstorable those that it names. A batch that
+comes again has the same source and position.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Protocol
@@ -21,6 +22,17 @@ LIMIT = 500  # results of a page of get_usage
 
 class Away(OSError):
     """The storage is out of reach just now; the message says why."""
+
+
+class Unstorable(ValueError):
+    """Hits that cannot be stored, now or later; the message says why. All others of the batch are stored.
+
+    `places` are those hits' places in the batch.
+    """
+
+    def __init__(self, message: str, places: Collection[int]) -> None:
+        super().__init__(message)
+        self.places = places
 
 
 class Batch(tuple[Hit, ...]):
@@ -55,6 +67,9 @@ class Writer:
 
     def __init__(self, hooks: Sequence[Hook] = ()) -> None:
         self.hooks = tuple(hooks)
+        for hook in self.hooks:
+            if not callable(hook):
+                raise TypeError(f"{hook!r} is no hook: a hook is a function that is called for each hit")
 
     @property
     def name(self) -> str:
@@ -80,10 +95,14 @@ class Storage(Writer):
         page: int = 1,
     ) -> list[dict[str, Any]]:
         """Hits from `start_date` to `end_date`, the newest first, as usage_of has them; `limit` a page,
-        with 0 all. A time without a zone is UTC. Raises Away.
+        with 0 all on the first. A time without a zone is UTC. Raises Away.
         """
+        if limit < 0 or page < 1:
+            raise ValueError(f"limit takes 0 or more, page 1 or more: not {limit} and {page}")
+        if page > 1 and not limit:
+            return []
+        first = limit * (page - 1)
         found = self.hits(aware(start_date), aware(end_date))
-        first = limit * (max(1, page) - 1)
         return [usage_of(hit) for hit in islice(found, first, first + limit if limit else None)]
 
     def get_sum(

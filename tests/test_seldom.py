@@ -1,0 +1,35 @@
+"""One log line a minute, with how many there were since the last."""
+
+import logging
+
+import pytest
+
+from tracker import seldom
+from tracker.seldom import Seldom
+
+log = logging.getLogger(__name__)
+
+
+def test_the_first_is_told_at_once_and_the_others_a_minute_later_with_their_number(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([5.0, 6.0, 7.0, 5.0 + seldom.MINUTE, 5.0 + seldom.MINUTE])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    told = Seldom(log, logging.WARNING, "%d hits at %s")
+    told.tell()
+    told.add(1, "first")
+    told.add(2, "second")
+    told.add(3, "third")
+    told.tell()
+    told.tell()
+    monkeypatch.undo()
+    assert caplog.messages == ["1 hits at first", "5 hits at third"]
+
+
+def test_at_the_end_the_rest_is_told_now(caplog: pytest.LogCaptureFixture) -> None:
+    told = Seldom(log, logging.WARNING, "%d hits")
+    told.add(1)
+    told.add(4)
+    told.tell(now=True)
+    told.tell(now=True)
+    assert caplog.messages == ["1 hits", "4 hits"]

@@ -1,0 +1,177 @@
+"""Batches: the hits of one source in order, from its queue or by way of its spool."""
+
+import logging
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tracker.hit import Hit
+from tracker.seldom import Seldom
+from tracker.spool import Spool
+from tracker.storage import Batch
+
+log = logging.getLogger(__name__)
+
+MOST = 500  # hits of a batch
+
+
+@dataclass
+class Counts:
+    """Hits of this process, and what became of them."""
+
+    stored: int = 0  # those that were in the spool before among them
+    spooled: int = 0  # put on disk
+    failed: int = 0  # given up: the storage or the spool cannot hold them
+    dropped: int = 0  # neither the storage nor the spool took them in time
+    waiting: int = 0  # in memory
+
+
+class Batches:
+    """Positions grow on every way: who forms a batch has the lock, and the spool goes before the queue."""
+
+    def __init__(self, queue: deque[Hit], spool: Spool | None, counts: Counts) -> None:
+        self.hand: Batch | None = None  # what `next` gave; its fate is not known
+        self.is_replaying = False  # whether the spool may hold a batch
+        self._queue = queue
+        self._spool = spool
+        self._counts = counts
+        self._source = f"flask-{secrets.token_hex(8)}"
+        self._position = 0
+        self._in_spool = False  # whether the batch in hand is there, too
+        self._formed: Batch | None = None  # the spool did not take it; it goes next
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._settled = 0  # hits that have left memory, with all done that follows
+        self._finishing: int | None = None  # hits of a batch that is stored, not settled; 0: of the spool
+        self._closed = False
+        self._unwritten = Seldom(log, logging.ERROR, "%d hits were given up, no JSON can hold them: %r")
+
+    @property
+    def waiting(self) -> int:
+        """Hits that are nowhere but in memory."""
+        hand = () if self.hand is None or self._in_spool else self.hand
+        return len(self._queue) + len(hand) + len(self._formed or ())
+
+    def adopt(self) -> None:
+        """Take over what processes that are gone have left."""
+        with self._lock:
+            if self._spool and not self._closed:
+                self._spool.adopt()
+                self.is_replaying = True
+
+    def next(self) -> Batch | None:
+        """The first batch whose fate is not known: the same until it is."""
+        with self._lock:
+            if self.hand is None and not self._closed:
+                self.hand = self._replayed() or self._form()
+            return self.hand
+
+    def drop(self, stored: int = 0, failed: int = 0) -> None:
+        """The batch in hand must not come again: so many hits are stored, or given up. `settle` follows."""
+        with self._lock:
+            self._counts.stored += stored
+            self._counts.failed += failed
+            if self.hand is not None and not self._closed:
+                self._finishing = 0 if self._in_spool else len(self.hand)
+                if self._in_spool and self._spool:
+                    self._spool.done()
+                self.hand, self._in_spool = None, False
+
+    def settle(self) -> None:
+        """Everything is done that follows storing."""
+        with self._lock:
+            self._settled += self._finishing or 0
+            self._finishing = None
+            self._changed.notify_all()
+
+    def spill(self) -> bool:
+        """Everything into the spool; False where that does not take it all."""
+        with self._lock:
+            try:
+                return not self._closed and self._spill()
+            finally:
+                self._changed.notify_all()
+
+    def wait(self, timeout: float, is_away: Callable[[], bool]) -> bool:
+        """Until everything that is in memory now has left it; False when time is over.
+
+        What went into the spool has to be stored from there, too, unless the storage is away.
+        """
+        if not self._lock.acquire(timeout=timeout):
+            return False
+        try:
+            goal = self._settled + (self._finishing or 0) + self.waiting
+            return self._changed.wait_for(
+                lambda: self._settled >= goal and (is_away() or not self._holds_spooled()), timeout
+            )
+        finally:
+            self._lock.release()
+
+    def close(self, timeout: float) -> None:
+        """Everything into the spool, and let go of its files; what that does not take is dropped."""
+        if not self._lock.acquire(timeout=timeout):
+            self._counts.dropped += self.waiting  # the disk hangs, and so may the end of the process
+            return
+        try:
+            if not self._closed:
+                self._spill()
+            self.abandon()
+            if self._spool:
+                self._spool.close()
+            self._counts.dropped += self.waiting
+            self._queue.clear()
+            self.hand = self._formed = None
+            self._changed.notify_all()
+        finally:
+            self._lock.release()
+
+    def abandon(self) -> None:
+        """Nothing is taken out or put away any more."""
+        self._closed = True
+
+    def _holds_spooled(self) -> bool:
+        return self._finishing == 0 or (self._spool is not None and self._spool.waiting > 0)
+
+    def _replayed(self) -> Batch | None:
+        found = self._spool.oldest() if self._spool and self.is_replaying else None
+        self._in_spool = self.is_replaying = found is not None
+        return found
+
+    def _form(self) -> Batch | None:
+        if self._formed is not None:
+            formed, self._formed = self._formed, None
+            return formed
+        hits = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
+        if not hits:
+            return None
+        self._position += 1
+        return Batch(hits, self._source, self._position)
+
+    def _spill(self) -> bool:
+        """The batch in hand goes first: its file is empty then, or it came from there."""
+        if self.hand is not None and not self._in_spool:
+            if not self._append(self.hand):
+                return False
+            self._in_spool = self._spool is not None and self._spool.oldest() is not None
+            self.hand = self.hand if self._in_spool else None  # given up
+        while (batch := self._form()) is not None:
+            if not self._append(batch):
+                self._formed = batch
+                return False
+        return True
+
+    def _append(self, batch: Batch) -> bool:
+        """Whether it is no longer in memory alone."""
+        try:
+            if self._spool is None or not self._spool.append(batch):
+                return False
+        except Exception as error:  # the hits carry objects of the host's, of which JSON may know nothing
+            self._counts.failed += len(batch)
+            self._unwritten.add(len(batch), error)
+        else:
+            self._counts.spooled += len(batch)
+            self.is_replaying = True
+        self._settled += len(batch)
+        return True
