@@ -354,6 +354,21 @@ def test_a_log_filter_of_the_hosts_that_raises_does_no_harm(
     assert until(lambda: box.counts.stored == 3)
 
 
+def test_a_fault_of_our_own_is_logged_and_the_thread_goes_on(
+    made: Made, lines: Lines, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.01)
+    box = made(lines)
+    box.put(page("/0"))
+    assert box.flush(LONG)
+    monkeypatch.setattr(delivery, "GATHER", "for a while")
+    box.put(page("/1"))
+    assert until(lambda: logged(caplog, "interrupted: TypeError"))
+    monkeypatch.setattr(delivery, "GATHER", 0.01)
+    assert box.flush(LONG)
+    assert lines.paths() == ["/0", "/1"]
+
+
 def test_where_no_thread_can_be_had_a_later_hit_tries_again(
     made: Made, lines: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -381,6 +396,18 @@ def test_an_outbox_that_nobody_has_any_more_goes_with_its_thread(
     assert until(lambda: gc.collect() >= 0 and gone() is None)
     assert until(lambda: "hitwall-forgotten" not in [thread.name for thread in threading.enumerate()])
     assert lines.paths() == ["/last"]
+
+
+def test_an_outbox_that_nobody_has_any_more_leaves_its_spool_to_others(
+    made: Made, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines.away()
+    Outbox(lines, "test", lines.folder / "spool").put(page("/left"))
+    assert until(lambda: list((lines.folder / "spool").glob("*.spool")))
+    lines.back()
+    monkeypatch.setattr(delivery, "ADOPT", 0.05)
+    made(lines).put(page("/new"))
+    assert until(lambda: set(lines.paths()) == {"/left", "/new"})
 
 
 def test_flush_waits_for_hooks_as_well(made: Made, lines: Lines) -> None:

@@ -58,7 +58,7 @@ def test_every_command_is_listed() -> None:
 
 def test_every_package_is_named_with_what_it_does_for_us() -> None:
     direct = (ROOT / "requirements.txt").read_text().partition("# What they need")[0]
-    packages = re.findall(r"^([a-z-]+)", direct, re.M)
+    packages = re.findall(r"^([a-z0-9-]+)", direct, re.M)
     named = " ".join(row[0] for row in table("What it stands on"))
     assert [package for package in packages if not re.search(rf"\b{package}\b", named)] == []
 

@@ -289,6 +289,8 @@ def test_what_only_looks_like_a_spool_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "redis.empty-1.spool").touch()
     left(tmp_path, batch(1))
     assert positions(adopting(tmp_path)) == [1]
+    names = sorted(path.name.split(".")[1] for path in files(tmp_path))
+    assert names == ["folder-1", "gone-1", "link-1", "pipe-1"]  # what is not ours is not deleted
 
 
 def test_a_hit_that_json_cannot_hold_is_told_and_leaves_nothing(tmp_path: Path) -> None:
