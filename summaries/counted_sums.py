@@ -28,9 +28,9 @@ class CountedSums:
         self._stretch = stretch
 
     def known(self) -> bool:
-        """Whether the summary is counted, or no hit at all is counted yet."""
+        """Whether somebody counts the summary."""
         cursors = [self._redis.hgetall(keys.cursor(site)) for site in self._sites]
-        return not any(cursors) or any(self._summary.encode() in found for found in cursors)
+        return any(self._summary.encode() in found for found in cursors)
 
     def tables(self, kind: str, target: str | None, now: datetime) -> Tables:
         """Of buckets that have not expired by `now`; with a target of that label alone."""

@@ -197,6 +197,15 @@ def test_law_10_all_files_of_a_name_together_have_a_bound(
     assert positions(spool) == [3]
 
 
+def test_batches_that_are_put_in_together_are_there_all_or_not_at_all(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "redis", most=3 * len(record_of(batch(1))))
+    assert not spool.append(*map(batch, range(4)))
+    assert positions(spool) == []
+    assert spool.append(*map(batch, range(3)))
+    assert spool.waiting == 3
+    assert positions(spool) == [0, 1, 2]
+
+
 WRITES = """
 import sys
 from pathlib import Path

@@ -297,6 +297,17 @@ def test_hours_are_looked_for_on_days_that_have_some_and_keys_are_never_searched
     assert calls["hlen"] < 3 * months + 3 * 62 + 3 * 24
 
 
+def test_law_10_hours_that_have_expired_are_not_looked_for(redis: Redis) -> None:
+    now = datetime.now(UTC)
+    days = [now - timedelta(hours=26 * n) for n in range(60)]
+    storage = counted(redis, [hit(at) for at in days], Settings.read({"HITWALL_KEEP_HOUR": "2d"}))
+    redis.config_resetstat()
+    answer = storage.get_sum(summaries.sumUrl, days[-1], now)
+    assert [len(answer[kind]) for kind in ("hour", "day")] == [2, 60]
+    told: Any = redis.info("commandstats")
+    assert told["cmdstat_hlen"]["calls"] < 400  # two times 65 days, and a part of their 1,440 hours
+
+
 def test_a_redis_that_is_away_is_away(free_port: int) -> None:
     storage = RedisStorage(url=f"redis://127.0.0.1:{free_port}/0", settings=FOREVER)
     with pytest.raises(Away):
@@ -311,6 +322,18 @@ def test_law_10_no_more_hits_are_read_than_a_page_takes(monkeypatch: pytest.Monk
     assert storage.read == 30
     deep = storage.get_sum(summaries.sumUrl, limit=20, page=3)
     assert [row["date"] for row in deep["hour"]] == months[-41:-61:-1]
+
+
+def test_law_10_hours_beyond_the_page_are_not_held_while_months_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folded_sums, "CHUNK", 12)
+    monkeypatch.setattr(folded_sums, "MOST_LABELS", 150)
+    hours = [datetime(2018, 4, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(48)]
+    storage = Kept([hit(at, f"/{n}") for at in hours for n in range(12)])
+    answer = storage.get_sum(summaries.sumUrl, limit=15)
+    assert [len(answer[kind]) for kind in ("hour", "day", "month")] == [15, 15, 12]
+    assert sum(row["hits"] for row in answer["month"]) == 48 * 12
 
 
 def test_law_10_an_answer_has_a_bound(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tracker.hit import Hit
@@ -15,6 +15,7 @@ from tracker.storage import Batch
 log = logging.getLogger(__name__)
 
 MOST = 500  # hits of a batch
+GROUP = 20  # batches that go to the disk at once: all that a queue holds, and as much waits to go there
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Batches:
         self._source = f"flask-{secrets.token_hex(8)}"
         self._position = 0
         self._in_spool = False  # whether the batch in hand is there, too
-        self._formed: Batch | None = None  # the spool did not take it; it goes next
+        self._formed: deque[Batch] = deque()  # the spool did not take them; they go next
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._settled = 0  # hits that have left memory, with all done that follows
@@ -52,7 +53,7 @@ class Batches:
     def waiting(self) -> int:
         """Hits that are nowhere but in memory."""
         hand = () if self.hand is None or self._in_spool else self.hand
-        return len(self._queue) + len(hand) + len(self._formed or ())
+        return len(self._queue) + len(hand) + sum(map(len, tuple(self._formed)))
 
     def adopt(self) -> None:
         """Take over what processes that are gone have left."""
@@ -87,7 +88,11 @@ class Batches:
             self._changed.notify_all()
 
     def spill(self) -> bool:
-        """Everything into the spool; False where that does not take it all."""
+        """What is in memory now into the spool; False where that does not take it all.
+
+        All at once: a thread that reaches the disk must wait for the interpreter afterwards, 40 ms when
+        eight others are busy.
+        """
         with self._lock:
             try:
                 return not self._closed and self._spill()
@@ -115,14 +120,15 @@ class Batches:
             self._counts.dropped += self.waiting  # the disk hangs, and so may the end of the process
             return
         try:
-            if not self._closed:
-                self._spill()
+            while not self._closed and self.waiting and self._spill():
+                pass
             self.abandon()
             if self._spool:
                 self._spool.close()
             self._counts.dropped += self.waiting
             self._queue.clear()
-            self.hand = self._formed = None
+            self._formed.clear()
+            self.hand = None
             self._changed.notify_all()
         finally:
             self._lock.release()
@@ -140,9 +146,8 @@ class Batches:
         return found
 
     def _form(self) -> Batch | None:
-        if self._formed is not None:
-            formed, self._formed = self._formed, None
-            return formed
+        if self._formed:
+            return self._formed.popleft()
         hits = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
         if not hits:
             return None
@@ -151,27 +156,32 @@ class Batches:
 
     def _spill(self) -> bool:
         """The batch in hand goes first: its file is empty then, or it came from there."""
-        if self.hand is not None and not self._in_spool:
-            if not self._append(self.hand):
-                return False
+        first = [self.hand] if self.hand is not None and not self._in_spool else []
+        number = len(self._formed) or GROUP  # what the spool did not take does not become more and more
+        group = first + [batch for _ in range(number) if (batch := self._form()) is not None]
+        if not group or self._append(group):
+            appended = len(group)
+        else:  # there may be room for some, or one may hold what JSON cannot
+            appended = next((n for n, batch in enumerate(group) if not self._append([batch])), len(group))
+        self._formed.extendleft(reversed(group[max(appended, len(first)) :]))
+        if first and appended:
             self._in_spool = self._spool is not None and self._spool.oldest() is not None
             self.hand = self.hand if self._in_spool else None  # given up
-        while (batch := self._form()) is not None:
-            if not self._append(batch):
-                self._formed = batch
-                return False
-        return True
+        return appended == len(group)
 
-    def _append(self, batch: Batch) -> bool:
-        """Whether it is no longer in memory alone."""
+    def _append(self, group: Sequence[Batch]) -> bool:
+        """Whether all of them are no longer in memory alone; else they still are, all of them."""
+        hits = sum(map(len, group))
         try:
-            if self._spool is None or not self._spool.append(batch):
+            if self._spool is None or not self._spool.append(*group):
                 return False
         except Exception as error:  # the hits carry objects of the host's, of which JSON may know nothing
-            self._counts.failed += len(batch)
-            self._unwritten.add(len(batch), error)
+            if len(group) > 1:
+                return False
+            self._counts.failed += hits
+            self._unwritten.add(hits, error)
         else:
-            self._counts.spooled += len(batch)
+            self._counts.spooled += hits
             self.is_replaying = True
-        self._settled += len(batch)
+        self._settled += hits
         return True

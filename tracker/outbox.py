@@ -22,6 +22,8 @@ from tracker.storage import Stores
 log = logging.getLogger(__name__)
 
 QUEUE = 10_000  # hits, some 20 MB; beyond that they are dropped
+RELIEF = 4  # the part of it, a quarter, from which on hits go to the disk: the first take half a second
+BUSY = 1_000  # hits that wait; so many mean that the thread that stores them lacks turns
 EXIT = 3.0  # seconds that the end of a process may wait for its storages
 
 _ENDS: dict[str, int] = {}  # the process that is prepared for its end
@@ -63,8 +65,10 @@ class Outbox:
             self._start()
         elif delivery.is_idle:
             delivery.wake()
-        elif waiting * 2 > QUEUE and not delivery.is_relieving:
+        elif waiting > QUEUE // RELIEF and not delivery.is_relieving:
             self._relieve(delivery)
+        if waiting > BUSY:
+            time.sleep(0)  # passes the interpreter on; among eight busy threads each turn takes 40 ms to come
 
     @property
     def counts(self) -> Counts:
@@ -106,7 +110,7 @@ class Outbox:
     def _relieve(self, delivery: Delivery) -> None:
         delivery.is_relieving = True
         try:
-            _thread.start_new_thread(delivery.relieve, (QUEUE // 2,))  # Thread.start would wait for it
+            _thread.start_new_thread(delivery.relieve, (QUEUE // RELIEF,))  # Thread.start would wait for it
         except RuntimeError:
             delivery.is_relieving = False
 

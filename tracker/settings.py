@@ -70,7 +70,7 @@ class Settings:
         "no", "yes: bots count everywhere; no: in the summary bot alone", casts.choice
     )
     archive: str = _setting(
-        "", "The SQL database of hitwall archive and its reports, as a SQLAlchemy URL", casts.archive
+        "", "SQL database of hitwall archive, SQLStorage and reports, as a SQLAlchemy URL", casts.archive
     )
     keep_hour: timedelta | None = _setting("14d", "Age at which hour counters expire", casts.age)
     keep_day: timedelta | None = _setting("400d", "Age at which day counters expire", casts.age)

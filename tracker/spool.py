@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from tracker.storage import Batch
 log = logging.getLogger(__name__)
 
 MOST = 64 * 2**20  # bytes of all files of a name together, some 150,000 hits
+COUNT = 1.0  # seconds between two counts of the bytes of other processes
 
 _SPOOLS: "WeakSet[Spool]" = WeakSet()  # of this process
 
@@ -34,8 +36,10 @@ class Spool:
         self._own: SpoolFile | None = None
         self._adopted: SpoolFile | None = None
         self._given: SpoolFile | None = None  # the one whose batch `oldest` gave
+        self._others = 0  # bytes of the files of other processes
+        self._counts_again = 0.0  # when to look at them again, monotonic
         self._looks = False  # whether there may be files of processes that are gone
-        self._refused = Seldom(log, logging.WARNING, "%d times a batch did not go into the spool: %s")
+        self._refused = Seldom(log, logging.WARNING, "%d batches did not go into the spool: %s")
         self._unread = Seldom(log, logging.WARNING, "%d bytes of the spool %s held no batch and are left out")
         self._failed = Seldom(log, logging.WARNING, "%d times a file of the spool could not be used: %s")
         _SPOOLS.add(self)
@@ -50,21 +54,21 @@ class Spool:
         """Bytes of all files of this name, of every process."""
         return sum(size for _, size, _ in self._files())
 
-    def append(self, batch: Batch) -> bool:
-        """Whether it is on the disk; False where that has no room or fails, and then nothing of it is.
+    def append(self, *batches: Batch) -> bool:
+        """Whether they are on the disk; False where that has no room or fails, and then nothing of them is.
 
         Raises TypeError, ValueError or OverflowError for a hit that JSON cannot hold.
         """
-        record = record_of(batch)
-        if self.size + len(record) > self._most:
-            self._refused.add(1, f"{self._directory} may hold {self._most} bytes")
+        records = b"".join(map(record_of, batches))
+        if not self._has_room(len(records)):
+            self._refused.add(len(batches), f"{self._directory} may hold {self._most} bytes")
             return False
         try:
             if self._own is None:
-                self._own = self._new(batch.source)
-            self._own.append(record)
+                self._own = self._new(batches[0].source)
+            self._own.append(records, len(batches))
         except OSError as error:
-            self._refused.add(1, error)
+            self._refused.add(len(batches), error)
             return False
         return True
 
@@ -108,18 +112,30 @@ class Spool:
         self._own = self._adopted = self._given = None
         self._looks = False
 
+    def _has_room(self, size: int) -> bool:
+        """Others' files are looked at now and then: each look gives away the interpreter several times."""
+        if time.monotonic() >= self._counts_again:
+            self._counts_again = time.monotonic() + COUNT
+            self._others = self.size - (self._own.size if self._own else 0)
+        return self._others + (self._own.size if self._own else 0) + size <= self._most
+
     def _new(self, source: str) -> SpoolFile:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return SpoolFile.made(self._directory / f"{self._name}.{source}-{secrets.token_hex(4)}.spool")
+        path = self._directory / f"{self._name}.{source}-{secrets.token_hex(4)}.spool"
+        try:
+            return SpoolFile.made(path)
+        except FileNotFoundError:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return SpoolFile.made(path)
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """When written last, size and path of each, the oldest first."""
         found = []
         with suppress(OSError):  # there is none, or it may not be seen
-            for path in self._directory.glob(f"{self._name}.*.spool"):
-                with suppress(OSError):  # gone: another process has done it
-                    facts = path.lstat()
-                    found.append((facts.st_mtime, facts.st_size, path))
+            for entry in os.scandir(self._directory):
+                if entry.name.startswith(f"{self._name}.") and entry.name.endswith(".spool"):
+                    with suppress(OSError):  # gone: another process has done it
+                        facts = entry.stat(follow_symlinks=False)
+                        found.append((facts.st_mtime, facts.st_size, Path(entry.path)))
         return sorted(found)
 
     def _first(self, file: SpoolFile) -> Batch | None:

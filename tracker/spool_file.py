@@ -39,14 +39,14 @@ decode = msgspec.json.Decoder(Record).decode
 
 
 class SpoolFile:
-    """An open file, locked by this process."""
+    """An open file, locked by this process; `size` is in bytes."""
 
     def __init__(self, path: Path, file: int) -> None:
         self.path = path
         self.waiting = 0  # batches appended here that are not done
         self.unread = 0  # bytes that held no record
         self._file = file
-        self._end = os.fstat(file).st_size
+        self.size = os.fstat(file).st_size
         self._at = 0  # where the first batch that is not done may begin
         self._next = 0  # where the record that was read last ends
 
@@ -66,10 +66,7 @@ class SpoolFile:
 
     @classmethod
     def left(cls, path: Path) -> "SpoolFile | None":
-        """What a process that is gone has left; None where it lives, or another was faster.
-
-        Raises OSError.
-        """
+        """What a process that is gone has left; None where it lives, or by now another. Raises OSError."""
         file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)  # a pipe would hold us
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode) or not _locked(path, file):
@@ -80,25 +77,25 @@ class SpoolFile:
             if file >= 0:
                 os.close(file)
 
-    def append(self, record: bytes) -> None:
-        """It is on the disk when this returns. Raises OSError, and then nothing of it is in the file."""
-        written = 0
+    def append(self, records: bytes, number: int) -> None:
+        """They are on the disk when this returns. Raises OSError, and then nothing of them is in the file."""
+        rest, written = memoryview(records), 0
         try:
-            while written < len(record):
-                written += os.pwrite(self._file, record[written:], self._end + written)
+            while written < len(records):
+                written += os.pwrite(self._file, rest[written:], self.size + written)
             aside(os.fsync, self._file)
         except OSError:
-            os.ftruncate(self._file, self._end)
+            os.ftruncate(self._file, self.size)
             raise
-        self._end += written
-        self.waiting += 1
+        self.size += written
+        self.waiting += number
 
     def first(self) -> Batch | None:
         """The first batch that is not done; None at the end. What cannot be read is passed over.
 
         Raises OSError.
         """
-        while self._at < self._end:
+        while self._at < self.size:
             record = self._record()
             self._next = self._at + len(record)
             if not _is_whole(record):
@@ -135,15 +132,15 @@ class SpoolFile:
         return self._read(HEAD_SIZE + int(head[1], 16) + 1) if head else b""
 
     def _read(self, size: int) -> bytes:
-        return os.pread(self._file, min(size, self._end - self._at), self._at)
+        return os.pread(self._file, min(size, self.size - self._at), self._at)
 
     def _pass_over(self) -> None:
         """On to what follows the next line feed, or to the end: a torn tail has none."""
         begun = self._at
-        while self._at < self._end:
+        while self._at < self.size:
             chunk = self._read(CHUNK)
             found = chunk.find(b"\n")
-            self._at = self._end if not chunk else self._at + (found + 1 or len(chunk))
+            self._at = self.size if not chunk else self._at + (found + 1 or len(chunk))
             if found >= 0:
                 break
         self.unread += self._at - begun
