@@ -29,7 +29,7 @@ from tracker.raw import START, RawLog
 
 TIMEOUT = 20  # seconds a visitor waits for an answer before the test fails
 END = 5  # seconds a server may take to end after SIGTERM
-GUNICORN = "-m gunicorn -b 127.0.0.1:{port} --no-control-socket --log-level warning --graceful-timeout 3"
+GUNICORN = "-m gunicorn -b 127.0.0.1:{port} --no-control-socket --log-level warning"
 APP = "tests.host_app:create_app"
 
 # The command line of each kind of server, without the interpreter.

@@ -11,7 +11,7 @@ from pathlib import Path
 from hitwall.redis_programs import find_server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LIBRARIES = ("gevent", "gunicorn", "redis", "hiredis", "msgspec")
+LIBRARIES = ("flask", "gevent", "gunicorn", "redis", "hiredis", "msgspec")
 
 
 def describe(now: datetime) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from tests.bench.sender import Sent, send
 from tests.host import Host, stored
 from tests.waiting import until
 
-CALM = 5  # seconds of load before Redis stops, and again after it goes on
+CALM = 4  # seconds of load before Redis stops, and again after it goes on
 STOPPED = 10  # seconds that Redis answers nothing
 CONNECTIONS = 4
 RATE = 100  # requests a second of each connection

@@ -22,8 +22,8 @@ from tests.bench import traffic
 from tests.bench.traffic import SITE, Visit
 from tracker import TrackUsage
 
-BLOCKS = 20  # of requests to the application with TrackUsage, and as many to the one without, in turns
-BLOCK = 1_000  # requests
+BLOCKS = 40  # of requests to the application with TrackUsage, and as many to the one without, in turns
+BLOCK = 500  # requests
 WARM_UP = 1_000  # requests to each, before anything is measured
 THREADS = 8
 EACH = 5_000  # requests of each thread
@@ -36,7 +36,7 @@ Environ = dict[str, Any]
 class Cost:
     """Of one application, in seconds."""
 
-    waits: list[float] = field(default_factory=list)  # that each request took
+    blocks: list[list[float]] = field(default_factory=list)  # that each request took
     asking: float = 0.0  # of the processor, by the thread that answers
     background: float = 0.0  # of the processor, by all others until all is stored
 
@@ -123,7 +123,7 @@ def alternating(plan: list[Visit], spool: Path) -> dict[str, Cost]:
 def _ask_all(app: Application, visits: Iterable[Visit], cost: Cost) -> None:
     environs = [environ_of(visit) for visit in visits]
     own, process = time.thread_time(), time.process_time()
-    cost.waits += [app.ask(environ) for environ in environs]
+    cost.blocks.append([app.ask(environ) for environ in environs])
     own = time.thread_time() - own
     app.flush()
     cost.asking += own

@@ -87,6 +87,25 @@ def test_while_redis_hangs_all_is_answered_and_then_every_hit_is_there_once(
         see_each_once(log, host, visitors)
 
 
+@pytest.mark.parametrize(
+    ("refuse", "relent"),
+    [("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"), ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")],
+    ids=["full", "a replica"],
+)
+def test_what_redis_refuses_while_it_is_full_or_a_replica_is_there_once_later(
+    refuse: str, relent: str, own_redis: RedisServer, log: Redis, tmp_path: Path
+) -> None:
+    with Host("gthread", tmp_path, own_redis.url) as host:
+        with Visitors(host) as visitors:
+            go_on(visitors, log)
+            log.execute_command(*refuse.split())
+            until(lambda: len(spooled(host)) > SOME)
+            log.execute_command(*relent.split())
+            go_on(visitors, log)
+        assert (statuses(visitors), visitors.broken) == ({200}, [])
+        see_each_once(log, host, visitors)
+
+
 def test_redis_killed_and_started_again_has_every_hit_once(
     own_redis: RedisServer, log: Redis, tmp_path: Path
 ) -> None:
