@@ -40,7 +40,7 @@ SERVERS = {
     "gthread": f"{GUNICORN} -k gthread -w 2 --threads 8 {APP}()",
     "gthread, preloaded": f"{GUNICORN} -k gthread -w 2 --threads 8 --preload {APP}()",
     "gevent": f"{GUNICORN} -k gevent -w 2 {APP}()",
-    "gevent, preloaded": f"{GUNICORN} -k gevent -w 2 --preload {APP}()",
+    "gevent, preloaded": f"{GUNICORN} -k gevent -w 2 --preload --graceful-timeout 2 {APP}()",
     "gevent_pywsgi": f"{GUNICORN} -k gevent_pywsgi -w 2 {APP}()",
     "waitress": f"-m waitress --listen=127.0.0.1:{{port}} --threads=8 --call {APP}",
     "werkzeug": f"-m flask --app {APP} run --port {{port}} --with-threads",

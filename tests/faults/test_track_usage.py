@@ -98,9 +98,9 @@ def test_what_redis_refuses_while_it_is_full_or_a_replica_is_there_once_later(
     with Host("gthread", tmp_path, own_redis.url) as host:
         with Visitors(host) as visitors:
             go_on(visitors, log)
-            log.execute_command(*refuse.split())
+            log.execute_command(*refuse.split())  # type: ignore[no-untyped-call]
             until(lambda: len(spooled(host)) > SOME)
-            log.execute_command(*relent.split())
+            log.execute_command(*relent.split())  # type: ignore[no-untyped-call]
             go_on(visitors, log)
         assert (statuses(visitors), visitors.broken) == ({200}, [])
         see_each_once(log, host, visitors)
