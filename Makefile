@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
-NPM = $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
+NPM = NODE_USE_SYSTEM_CA=1 $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
 APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .PHONY: run test check fix bench screenshots clean
