@@ -39,7 +39,7 @@ SERVERS = {
     "sync, recycled": f"{GUNICORN} -k sync -w 4 --max-requests 10 {APP}()",
     "gthread": f"{GUNICORN} -k gthread -w 2 --threads 8 {APP}()",
     "gthread, preloaded": f"{GUNICORN} -k gthread -w 2 --threads 8 --preload {APP}()",
-    "gevent": f"{GUNICORN} -k gevent -w 2 {APP}()",
+    "gevent": f"{GUNICORN} -k gevent -w 2 --graceful-timeout 2 {APP}()",
     "gevent, preloaded": f"{GUNICORN} -k gevent -w 2 --preload --graceful-timeout 2 {APP}()",
     "gevent_pywsgi": f"{GUNICORN} -k gevent_pywsgi -w 2 {APP}()",
     "waitress": f"-m waitress --listen=127.0.0.1:{{port}} --threads=8 --call {APP}",

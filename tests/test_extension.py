@@ -365,6 +365,33 @@ def test_a_request_that_is_answered_a_second_time_counts_once() -> None:
     assert len(site.hits) == 1
 
 
+def test_an_answer_of_which_no_signal_tells_counts_once_as_it_is_sent() -> None:
+    site = Tracked(TRACK_USAGE_COOKIE=True)
+    site.app.logger.setLevel(logging.CRITICAL)
+
+    @site.app.after_request
+    def fail(response: Response) -> Response:
+        if request.args:
+            raise RuntimeError(f"at the answer and at that to this exception: {response.status}")
+        return response
+
+    answer = site.get("/?fail")
+    site.get("/")
+    assert [told(hit) for hit in site.hits] == [("GET", "/", 500, len(answer.data)), ("GET", "/", 200, 5)]
+    assert "Set-Cookie" not in answer.headers
+    site.t.exclude(site.app.view_functions["home"])
+    assert site.get("/?fail").status_code == 500
+    assert len(site.hits) == 2
+
+
+def test_a_request_that_cannot_be_counted_is_numbered_once() -> None:
+    site = Tracked()
+    site.app.logger.setLevel(logging.CRITICAL)
+    site.app.add_url_rule("/broken", "broken", lambda: str(1 / 0))
+    served(site.app, "/broken", headers={"Host": "my_shop:8000"})
+    assert site.app.extensions["track_usage"].uncounted == 1
+
+
 def test_the_extension_is_loaded_by_who_asks_for_it_alone() -> None:
     code = """
 import sys, tracker

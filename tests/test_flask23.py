@@ -8,7 +8,10 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 FLASK = Path(sys.prefix) / "flask23"  # make installs it, and its Werkzeug
-MODULES = ("test_extension", "test_marks", "test_flask_hits", "test_promises")
+MODULES = (
+    *("test_extension", "test_marks", "test_flask_config", "test_flask_hits", "test_flask_visitors"),
+    *("test_sending", "test_promises"),
+)
 SCRIPT = """
 import sys
 from importlib.metadata import version

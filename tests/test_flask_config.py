@@ -13,6 +13,7 @@ from tests.test_countries import write
 from tests.tracked import Memory, Tracked
 from tests.waiting import until
 from tracker import TrackUsage
+from tracker.flask_config import settings_of
 from tracker.raw import RawLog
 from tracker.settings import BadSetting
 from tracker.storage import Batch
@@ -157,6 +158,27 @@ def test_what_is_no_storage_is_told_at_once(storage: Any, sentence: str) -> None
         TrackUsage(app, storage)
     assert app.test_client().get("/").text == "hello"
     TrackUsage(app, Memory())  # the application is as it was
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("False", False), ("no", False), ("0", False), ("", False), ("True", True), (1, True)]
+)
+def test_a_text_of_the_environment_means_what_it_says(tmp_path: Path, said: Any, meant: bool) -> None:
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config.update(TRACK_USAGE_COOKIE=said, TRACK_USAGE_SPOOL=said)
+    app.add_url_rule("/", "home", lambda: "hello")
+    storage = Unreachable()
+    t = TrackUsage(app, storage)
+    assert ("Set-Cookie" in app.test_client().get("/").headers) is meant
+    assert t.flush(app, timeout=10 if meant else 0.1) is meant
+    assert [place.name for place in tmp_path.iterdir()] == ["hitwall-spool"] * meant
+    storage.is_away = False
+    assert t.flush(app)
+
+
+def test_a_truth_value_is_a_yes_or_a_no_for_a_setting() -> None:
+    assert settings_of(app_with(HITWALL_COUNT_BOTS=True)).count_bots
+    assert not settings_of(app_with(HITWALL_COUNT_BOTS=False)).count_bots
 
 
 @pytest.mark.parametrize(("named", "place"), [(True, "hitwall-spool"), ("waiting", "waiting"), (None, "")])

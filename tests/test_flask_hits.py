@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import flask
 import pytest
 from flask import Flask, g, request
 from hypothesis import given
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
 from tests.hits import FIREFOX, PROPERTY
-from tracker import raw, scalars
+from tracker import headers, raw, scalars
 from tracker.fields import params
 from tracker.flask_hits import LONGEST, MAX_BYTES, SITES, FlaskReader, Visit, address, place
 from tracker.hit import MAX_URL, BadHit, Hit
@@ -172,6 +173,17 @@ def test_a_host_that_is_none_is_no_hit_but_under_a_name_of_our_own(host: str) ->
     assert (hit.site, hit.origin) == ("our.example", "http://www.example.com")
 
 
+def test_a_host_that_the_application_does_not_trust_makes_no_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Flask 3.1 sets it as TRUSTED_HOSTS says, Flask 2.3 leaves that to the application.
+    monkeypatch.setattr(flask.Request, "trusted_hosts", ["www.example.com"])
+    assert read(environ()).site == "example.com"
+    with pytest.raises(BadHit, match="untrusted host: it is none of TRUSTED_HOSTS"):
+        read(environ(host="made-up.example"))
+    with APP.request_context(environ(host="made-up.example")):
+        hit = FlaskReader("shop", "our.example", Settings()).read(request, Visit(), 400, 0)
+    assert hit.site == "our.example"
+
+
 def test_the_client_is_found_through_the_proxies_of_the_settings() -> None:
     sent = environ(x_forwarded_for="198.51.100.1, 198.51.100.2, 10.0.0.1")
     assert read(sent).remote == ADDRESS
@@ -192,6 +204,11 @@ def test_who_asks_not_to_be_tracked_leaves_no_address_but_the_wish(wish: dict[st
     assert len(told) == len(hit.headers)
 
 
+def test_a_header_that_a_test_client_sends_beyond_latin_1_is_no_reason_not_to_count() -> None:
+    hit = read(environ(user_agent="Bücher \u65e5"))
+    assert hit.agent == "B\ufffdcher ?"
+
+
 def test_no_wish_is_kept_where_none_is_named() -> None:
     assert read(environ(dnt="0"), HITWALL_HEADERS="Sec-CH-UA").headers == {}
 
@@ -199,12 +216,21 @@ def test_no_wish_is_kept_where_none_is_named() -> None:
 def test_credentials_are_told_of_and_never_kept() -> None:
     secret = base64.b64encode(b"anna:geheim").decode()
     for header in (f"Basic {secret}", "Bearer geheim", "Basic !!", "geheim"):
-        hit = read(environ(authorization=header, cookie="geheim"), HITWALL_HEADERS="*")
+        sent = environ(authorization=header, proxy_authorization=header, cookie="geheim")
+        hit = read(sent, HITWALL_HEADERS="*")
         assert hit.authorization
         assert hit.username == ("anna" if secret in header else "")
         assert b"geheim" not in raw.encode(hit)
         assert secret.encode() not in raw.encode(hit)
     assert not read(environ(authorization="")).authorization
+
+
+def test_law_10_the_headers_of_a_hit_have_a_bound() -> None:
+    many = {f"x_{number}": "v" * 10_000 for number in range(1000)}
+    hit = read(environ(**{"x" * 10_000: "v"}, **many, x_forwarded_for=ADDRESS), HITWALL_HEADERS="*")
+    assert len(hit.headers) == headers.MOST + 1
+    assert hit.headers["X-Forwarded-For"] == ADDRESS
+    assert len(raw.encode(hit)) < 80_000
 
 
 def test_the_name_of_digest_authentication() -> None:
@@ -325,7 +351,7 @@ ANYTHING = st.recursive(
 def test_any_request_is_a_hit_that_can_be_stored_or_none(sent: dict[str, str], hops: str, names: str) -> None:
     try:
         hit = read(environ() | sent, HITWALL_TRUSTED_PROXIES=hops, HITWALL_HEADERS=names)
-    except (BadHit, UnicodeEncodeError):  # WSGI has no text beyond Latin-1
+    except (BadHit, UnicodeEncodeError):  # Werkzeug, of a path or query beyond WSGI's Latin-1
         return
     assert raw.decode(raw.encode(hit)) == hit
     assert params(hit.query) == hit.params

@@ -1,6 +1,7 @@
 """Who visits a Flask application: the visitor's cookie, and the name of who has logged in."""
 
 import base64
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ NOT_A_PAGE: dict[str, tuple[Any, dict[str, Any]]] = {
     "not found": (lambda: ("nowhere", 404), {}),
     "for all visitors": (lambda: answer(Cache_Control="public, max-age=60"), {}),
     "for shared caches": (lambda: answer(Cache_Control="S-MaxAge=60"), {}),
+    "for any cache": (lambda: answer(Cache_Control="max-age=60"), {}),
     "HEAD": (lambda: "page", {"method": "HEAD"}),
     "PUT": (lambda: "page", {"method": "PUT"}),
     "DNT": (lambda: "page", {"headers": {"DNT": "1"}}),
@@ -103,8 +105,11 @@ def test_who_asks_not_to_be_tracked_is_no_visitor_even_with_a_cookie(wish: str) 
 def test_a_redirect_and_a_private_page_introduce_the_visitor() -> None:
     site = Tracked(TRACK_USAGE_COOKIE=True)
     site.app.add_url_rule("/old", "old", lambda: redirect("/"))
-    site.app.add_url_rule("/own", "own", lambda: answer(Cache_Control="private, max-age=60"))
-    assert len(cookies(site, "/old")) == len(cookies(site, "/own")) == 1
+    own = ("private, max-age=60", "no-cache, max-age=60", "max-age=0", "no-store")
+    for number, control in enumerate(own):
+        site.app.add_url_rule(f"/{number}", str(number), partial(answer, Cache_Control=control))
+    for path in ("/old", *(f"/{number}" for number in range(len(own)))):
+        assert len(cookies(site, path)) == 1
 
 
 def test_a_page_that_is_not_counted_sets_no_cookie() -> None:
@@ -191,6 +196,13 @@ def test_without_flask_login_the_name_is_that_of_basic_authentication() -> None:
     credentials = base64.b64encode("jörg:geheim".encode()).decode()
     site.get("/", headers={"Authorization": f"Basic {credentials}"})
     assert (site.hit.username, site.hit.authorization) == ("jörg", True)
+
+
+@pytest.mark.parametrize("sent", ["Basic \xff", "Basic %%%", "Digest username", "basic", 'Digest "'])
+def test_credentials_that_are_none_name_nobody_and_the_request_counts(sent: str) -> None:
+    site = Tracked()
+    served(site.app, "/", headers={"Authorization": sent})
+    assert (site.hit.username, site.hit.authorization) == ("", True)
 
 
 class Base(DeclarativeBase): ...

@@ -26,6 +26,11 @@ def test_the_first_is_told_at_once_and_the_others_a_minute_later_with_their_numb
     assert caplog.messages == ["1 hits at first", "5 hits at third"]
 
 
+def test_a_line_is_one_line_that_no_terminal_obeys(caplog: pytest.LogCaptureFixture) -> None:
+    Seldom(log, logging.WARNING, "%d hits: %s").add(1, ValueError("a\nroot logged in\x1b[2J\x9b2J"))
+    assert caplog.messages == ["1 hits: a root logged in [2J 2J"]
+
+
 def test_at_the_end_the_rest_is_told_now(caplog: pytest.LogCaptureFixture) -> None:
     told = Seldom(log, logging.WARNING, "%d hits")
     told.add(1)

@@ -38,7 +38,7 @@ class Batches:
         self._queue = queue
         self._spool = spool
         self._counts = counts
-        self._source = f"flask-{secrets.token_hex(8)}"
+        self._source = _new_source()
         self._position = 0
         self._in_spool = False  # whether the batch in hand is there, too
         self._formed: deque[Batch] = deque()  # the spool did not take them; they go next
@@ -146,6 +146,9 @@ class Batches:
         return found
 
     def _form(self) -> Batch | None:
+        if self._spool and self._spool.is_left:  # else these would overtake it, and it be taken for stored
+            self._spool.is_left, self._source = False, _new_source()
+            self._formed = deque(Batch(batch, self._source, batch.position) for batch in self._formed)
         if self._formed:
             return self._formed.popleft()
         hits = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
@@ -165,8 +168,9 @@ class Batches:
             appended = next((n for n, batch in enumerate(group) if not self._append([batch])), len(group))
         self._formed.extendleft(reversed(group[max(appended, len(first)) :]))
         if first and appended:
-            self._in_spool = self._spool is not None and self._spool.oldest() is not None
-            self.hand = self.hand if self._in_spool else None  # given up
+            oldest = self._spool.oldest() if self._spool else None
+            self._in_spool = oldest is not None and _name(oldest) == _name(first[0])
+            self.hand = self.hand if self._in_spool else None  # given up; the oldest is one behind it
         return appended == len(group)
 
     def _append(self, group: Sequence[Batch]) -> bool:
@@ -185,3 +189,11 @@ class Batches:
             self.is_replaying = True
         self._settled += hits
         return True
+
+
+def _new_source() -> str:
+    return f"flask-{secrets.token_hex(8)}"
+
+
+def _name(batch: Batch) -> tuple[str, int]:
+    return batch.source, batch.position

@@ -32,8 +32,10 @@ class Called:
                 try:
                     usage = usage or {**usage_of(hit), "hit": hit}
                     hook(**_taken(usage, takes))
-                # A hook is foreign code, and may raise anything, sys.exit's SystemExit, too.
-                except (Exception, SystemExit) as error:
+                # A hook is foreign code, and may raise anything: SystemExit, or gevent's Timeout.
+                except BaseException as error:
+                    if ends_thread(error):
+                        raise
                     failing.add(1, repr(error))
             time.sleep(0)  # other greenlets' turn
 
@@ -41,6 +43,11 @@ class Called:
         """Log what no line has told yet, where its minute is over, or now."""
         for _, _, failing in self._hooks:
             failing.tell(now)
+
+
+def ends_thread(error: BaseException) -> bool:
+    """Whether it means the thread or greenlet itself, not what that has called."""
+    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "GreenletExit"
 
 
 def _taken(usage: Mapping[str, Any], takes: frozenset[str] | None) -> dict[str, Any]:

@@ -4,16 +4,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracker.batches import MOST, Batches, Counts
-from tracker.called import Called
+from tracker.called import Called, ends_thread
 from tracker.hit import Hit
 from tracker.seldom import Seldom, say
 from tracker.spool import Spool
-from tracker.storage import Batch, Stores
+from tracker.storage import Batch, Stores, Unstorable
 
 log = logging.getLogger(__name__)
 
@@ -139,19 +139,23 @@ class Delivery:
 
     def _deliver(self, batch: Batch) -> bool:
         """Whether its fate is known."""
+        lost: Collection[int] = ()
         try:
             self._storage.store(batch)
         except OSError as error:
             self._tries += 1
             self._is_away_told |= self._failed.add(1, self._name, error)
             return False
-        # A storage is foreign code: it may raise anything, sys.exit's SystemExit, too.
-        except (Exception, SystemExit) as error:
-            self._refused.add(len(batch), self._name, repr(error))
-            self.batches.drop(failed=len(batch))
-        else:
-            self.batches.drop(stored=len(batch))
-            self._called(batch)
+        # A storage is foreign code and may raise anything: SystemExit, or gevent's Timeout.
+        except BaseException as error:
+            if ends_thread(error):
+                raise
+            lost = range(len(batch))
+            if isinstance(error, Unstorable):
+                lost = error.places.intersection(lost)
+            self._refused.add(len(lost), self._name, repr(error))
+        self.batches.drop(stored=len(batch) - len(lost), failed=len(lost))
+        self._called(hit for place, hit in enumerate(batch) if place not in lost)
         if self._is_away_told:
             say(log, logging.WARNING, "%s is within reach again", self._name)
         self._tries, self._is_away_told = 0, False
@@ -168,6 +172,7 @@ class Delivery:
                 break
             self._tell_drops()
             self._wake.wait(min(left, SPILL))
+            self._wake.clear()  # or the next turns would not sleep
 
     def _tell(self, now: bool = False) -> None:
         """What no line has told yet."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from flask import Blueprint, Flask
 
 from tracker.counted_app import CountedApp
-from tracker.flask_config import all_count, outboxes_of, settings_of, site_of
+from tracker.flask_config import all_count, entry, outboxes_of, settings_of, site_of
 from tracker.flask_hits import FlaskReader
 from tracker.flask_visitors import Cookies
 from tracker.marks import Marks, Views
@@ -48,7 +48,7 @@ class TrackUsage:
         settings = settings_of(app)
         counted = CountedApp(
             FlaskReader(app.name, site_of(app), settings),
-            Cookies(bool(app.config.get("TRACK_USAGE_COOKIE")) and settings.visitor == "cookie"),
+            Cookies(bool(entry(app, "TRACK_USAGE_COOKIE", False)) and settings.visitor == "cookie"),
             Views(self._marks, all_count(app)),
             outboxes_of(app, self._storage if storage is None else storage, settings),
         )

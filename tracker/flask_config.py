@@ -17,23 +17,34 @@ from tracker.storage.redis_db import RedisStorage
 log = logging.getLogger(__name__)
 
 SPOOL = "hitwall-spool"  # directory, in the application's instance_path
+# What a text of the environment means, as app.config.from_prefixed_env has it: FLASK_TRACK_USAGE_COOKIE=False
+MEANT = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 MODE = "TRACK_USAGE_INCLUDE_OR_EXCLUDE_VIEWS"
 
 
 def settings_of(app: Flask) -> Settings:
     """The environment's, overridden by the application's own. Raises BadSetting."""
     own = {
-        name: ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        name: _text(value)
         for name, value in app.config.items()
         if value is not None and (name == "REDIS_URL" or name.startswith(PREFIX))
     }
     settings = Settings.read({**os.environ, **own})
-    if app.config.get("TRACK_USAGE_USE_FREEGEOIP") and settings.geoip is None:
+    if entry(app, "TRACK_USAGE_USE_FREEGEOIP", False) and settings.geoip is None:
         log.warning(
             "TRACK_USAGE_USE_FREEGEOIP: nobody is asked where an address is; set HITWALL_GEOIP to an "
             "MMDB file that knows it."
         )
     return settings
+
+
+def entry(app: Flask, name: str, default: bool) -> Any:
+    """That entry of the configuration; True or False where it is a text that means it."""
+    value = app.config.get(name, default)
+    return MEANT.get(str(value).lower(), value)
 
 
 def all_count(app: Flask) -> bool:
@@ -69,8 +80,15 @@ def outboxes_of(app: Flask, storage: Any, settings: Settings) -> list[Outbox]:
 
 def _spool(app: Flask) -> Path | None:
     """A name without a place is one in the application's instance_path."""
-    named = app.config.get("TRACK_USAGE_SPOOL", True)
+    named = entry(app, "TRACK_USAGE_SPOOL", True)
     return Path(app.instance_path, SPOOL if named is True else named) if named else None
+
+
+def _text(value: Any) -> str:
+    """As the environment would have it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _storages(storage: Any, settings: Settings) -> list[Stores]:

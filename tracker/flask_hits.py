@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Request, g
+from werkzeug.exceptions import SecurityError
 
 from tracker import fields, geoip, remote, scalars
 from tracker.flask_visitors import username
@@ -34,7 +35,7 @@ HALF = re.compile(r"%.?\Z")  # of an escape, where a path was cut
 class Visit:
     """A request that is being answered; it counts once."""
 
-    __slots__ = ("at", "clock", "seconds", "taken", "visitor")
+    __slots__ = ("at", "clock", "kept", "seconds", "taken", "visitor")
 
     def __init__(self) -> None:
         self.at = datetime.now(UTC)
@@ -42,6 +43,7 @@ class Visit:
         self.seconds = 0.0  # until the response was ready
         self.visitor = ""
         self.taken = False
+        self.kept: Hit | None = None  # what it counts as where request_finished does not come
 
     def ready(self) -> None:
         """The response is ready to be sent."""
@@ -84,15 +86,18 @@ class FlaskReader:
             remote=client,
             ip_info=geoip.flat(self._record(client)) if self._record else {},
             headers=self._headers(environ, private),
-            **self._place(environ),
+            **self._place(request),
             **sent(environ),
         )
 
-    def _place(self, environ: Environ) -> dict[str, Any]:
+    def _place(self, request: Request) -> dict[str, Any]:
+        environ = request.environ
         host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
         site, origin = place(environ.get("wsgi.url_scheme", ""), host) if len(host) <= LONGEST else ("", "")
         if not (self._site or site):
             raise BadHit("bad host", "set TRACK_USAGE_SITE to the name under which all is counted")
+        if not self._site and request.trusted_hosts:
+            _check_host(request)
         return {"site": self._site or site, "origin": origin}
 
     def _client(self, environ: Environ, private: bool) -> str:
@@ -109,6 +114,14 @@ class FlaskReader:
             wishes = {environ_name(name): name for name in ASKS_NOT}
             kept.update({wishes[key]: "1" for key in wishes.keys() - there if environ.get(key) == "1"})
         return kept
+
+
+def _check_host(request: Request) -> None:
+    """Raises BadHit where the application has TRUSTED_HOSTS, and this is none of them."""
+    try:
+        _ = request.host
+    except SecurityError:
+        raise BadHit("untrusted host", "it is none of TRUSTED_HOSTS") from None
 
 
 def sent(environ: Environ) -> dict[str, Any]:

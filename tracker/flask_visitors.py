@@ -1,5 +1,6 @@
 """Who visits a Flask application: the visitor's cookie, and the name of who has logged in."""
 
+import re
 import secrets
 from typing import Any
 
@@ -11,6 +12,7 @@ from tracker.visitors import COOKIE, ID
 
 YEAR = 31_536_000  # seconds; a.js keeps the cookie as long
 NAME = 128  # characters of a user's name
+OWN = re.compile(r"private|no-store|no-cache|max-age=0")  # one visitor's, or asked for anew each time
 
 
 class Cookies:
@@ -31,14 +33,22 @@ class Cookies:
 
 def _is_page(environ: Environ, response: Response) -> bool:
     """Whether it is one visitor's page: a shared cache would give its cookie to the next one, too."""
-    cache = response.headers.get("Cache-Control", "").lower()
     return (
         environ["REQUEST_METHOD"] in ("GET", "POST")
         and response.status_code < 400
         and response.mimetype == "text/html"
-        and "public" not in cache
-        and "s-maxage" not in cache
+        and not _is_shared(response.headers.get("Cache-Control", "").lower())
     )
+
+
+def _is_shared(cache: str) -> bool:
+    """Whether that Cache-Control lets shared caches keep the page.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9111#section-3
+    """
+    if "public" in cache or "s-maxage" in cache:
+        return True
+    return "max-age" in cache and OWN.search(cache) is None
 
 
 def _introduce(environ: Environ, response: Response) -> str:
@@ -75,5 +85,8 @@ def _is_expired(user: Any) -> bool:
 def _of_header(request: Request) -> Any:
     if not request.environ.get("HTTP_AUTHORIZATION"):
         return ""
-    sent = request.authorization
+    try:
+        sent = request.authorization
+    except ValueError:  # werkzeug, on credentials that are no ASCII
+        return ""
     return sent.username or "" if sent and sent.type in ("basic", "digest") else ""

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from tracker import fields
 
 Environ = Mapping[str, Any]  # of WSGI
 
+MOST = 100  # headers that are kept of those that no setting names
+NAME = 128  # characters of their names
 CACHED = 4096  # languages and referrers whose answers are remembered
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?:[:/?#]|$)", re.I)
 TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
-NEVER_KEPT = frozenset({"HTTP_COOKIE", "HTTP_AUTHORIZATION"})
+NEVER_KEPT = frozenset({"HTTP_COOKIE", "HTTP_AUTHORIZATION", "HTTP_PROXY_AUTHORIZATION"})
 ADDRESSES = frozenset(  # what proxies write the visitor's whole address into
     {
         "HTTP_X_FORWARDED_FOR",
@@ -36,7 +39,8 @@ class KeptHeaders:
         """Name -> text, as the setting spells the name; of who asks not to be tracked no address."""
         named = self._named
         if self._all:
-            named = {name: name[5:].replace("_", "-").title() for name in environ if name.startswith("HTTP_")}
+            found = (key for key in environ if key.startswith("HTTP_") and len(key) <= NAME)
+            named = {key: key[5:].replace("_", "-").title() for key in islice(found, MOST)} | self._named
         return {
             name: fields.text(header(environ, key), "header")
             for key, name in named.items()
@@ -53,7 +57,7 @@ def header(environ: Environ, key: str) -> str:
     """A header as text: WSGI hands bytes over as Latin-1, browsers mean UTF-8 where not ASCII."""
     value: str = environ.get(key, "")
     if not value.isascii():
-        value = value.encode("latin-1").decode("utf-8", "replace")
+        value = value.encode("latin-1", "replace").decode("utf-8", "replace")
     return value
 
 

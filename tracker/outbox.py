@@ -97,15 +97,16 @@ class Outbox:
         except IndexError:
             return
         delivery = Delivery(self._target, self._queue, self._counts, weakref.ref(self))
-        try:
-            delivery.start()
-        except RuntimeError as error:  # the system's bound on threads; the next hit tries again
-            self._threadless.add(1, error)
-            self._turns.append(turn)
-            return
+        # All this before it starts: who puts meanwhile must find it to wake it, and a signal may end us.
         self._delivery = delivery
         _RUNNING.add(delivery)
         _close_at_exit()
+        try:
+            delivery.start()
+        except RuntimeError as error:  # the system's bound on threads; the next hit tries again
+            self._delivery = None
+            self._threadless.add(1, error)
+            self._turns.append(turn)
 
     def _relieve(self, delivery: Delivery) -> None:
         delivery.is_relieving = True

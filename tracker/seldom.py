@@ -4,6 +4,8 @@ import logging
 import time
 from contextlib import suppress
 
+from tracker import fields
+
 MINUTE = 60.0  # seconds between two lines
 
 
@@ -36,9 +38,9 @@ class Seldom:
 
 
 def say(logger: logging.Logger, level: int, text: str, *told: object) -> None:
-    """Log a line, whatever the host's filters and handlers make of it.
+    """Log one line that no terminal obeys, whatever the host's filters and handlers make of it.
 
     Many a filter of a web application wants the request it is in, and raises in a thread that has none.
     """
     with suppress(Exception):  # foreign code, and what we are at is worth more than a line about it
-        logger.log(level, text, *told)
+        logger.log(level, fields.UNSEEN.sub(" ", text % told))

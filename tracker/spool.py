@@ -4,7 +4,9 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Container
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
 from weakref import WeakSet
@@ -16,6 +18,7 @@ from tracker.storage import Batch
 log = logging.getLogger(__name__)
 
 MOST = 64 * 2**20  # bytes of all files of a name together, some 150,000 hits
+LONGEST = 150  # characters of a name in a file's, which has 255
 COUNT = 1.0  # seconds between two counts of the bytes of other processes
 
 _SPOOLS: "WeakSet[Spool]" = WeakSet()  # of this process
@@ -31,13 +34,14 @@ class Spool:
     def __init__(self, directory: Path, name: str, most: int = MOST) -> None:
         """Touches no file."""
         self._directory = directory
-        self._name = quote(name, safe="").replace(".", "%2E")  # a dot ends it in a file's name
+        self._name = _in_file_name(name)
         self._most = most
         self._own: SpoolFile | None = None
         self._adopted: SpoolFile | None = None
         self._given: SpoolFile | None = None  # the one whose batch `oldest` gave
         self._others = 0  # bytes of the files of other processes
         self._counts_again = 0.0  # when to look at them again, monotonic
+        self.is_left = False  # whether batches of this process were left in a file that cannot be read
         self._looks = False  # whether there may be files of processes that are gone
         self._refused = Seldom(log, logging.WARNING, "%d batches did not go into the spool: %s")
         self._unread = Seldom(log, logging.WARNING, "%d bytes of the spool %s held no batch and are left out")
@@ -81,13 +85,15 @@ class Spool:
         if self._own and (batch := self._first(self._own)) is not None:
             return batch
         self._own = None
+        seen: set[Path] = set()  # also those that cannot be read or deleted
         while self._looks:
-            self._adopted = self._adopted or self._take_over()
+            self._adopted = self._adopted or self._take_over(seen)
             if self._adopted is None:
                 self._looks = False
             elif (batch := self._first(self._adopted)) is not None:
                 return batch
             else:
+                seen.add(self._adopted.path)
                 self._adopted = None
         return None
 
@@ -149,18 +155,27 @@ class Spool:
             file.remove()
         except OSError as error:
             self._failed.add(1, error)
+            self.is_left |= file is self._own
             file.close()
         return None
 
-    def _take_over(self) -> SpoolFile | None:
+    def _take_over(self, seen: Container[Path]) -> SpoolFile | None:
         """The oldest file that nobody holds. Only one: how many there are has no bound."""
         for _, _, path in self._files():
             try:
-                if (file := SpoolFile.left(path)) is not None:
+                if path not in seen and (file := SpoolFile.left(path)) is not None:
                     return file
             except OSError as error:
                 self._failed.add(1, error)
         return None
+
+
+def _in_file_name(name: str) -> str:
+    """A dot ends it there; the rest of a long one is a hash, as file names have a bound."""
+    quoted = quote(name, safe="").replace(".", "%2E")
+    if len(quoted) <= LONGEST:
+        return quoted
+    return f"{quoted[:LONGEST]}-{blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 def _forked() -> None:

@@ -159,7 +159,10 @@ def aside(call: Callable[..., T], *given: object) -> T:
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("threading"):
         return call(*given)
-    returned: T = sys.modules["gevent"].get_hub().threadpool.apply(call, given)
+    try:
+        returned: T = sys.modules["gevent"].get_hub().threadpool.apply(call, given)
+    except RuntimeError:  # no thread can be had, as when a process ends in Python 3.12
+        return call(*given)
     return returned
 
 

@@ -32,7 +32,7 @@ class Unstorable(ValueError):
 
     def __init__(self, message: str, places: Collection[int]) -> None:
         super().__init__(message)
-        self.places = places
+        self.places = frozenset(places)
 
 
 class Batch(tuple[Hit, ...]):

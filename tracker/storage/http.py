@@ -4,6 +4,7 @@ import os
 import re
 import ssl
 from collections.abc import Sequence
+from hashlib import blake2b
 from urllib.parse import urlsplit
 
 import msgspec
@@ -48,6 +49,11 @@ class HTTPStorage(Writer):
             self._headers["Authorization"] = f"Bearer {token}"
         self._timeout = urllib3.Timeout(connect=timeout, read=timeout)
         self._pool: tuple[int, urllib3.PoolManager] | None = None  # of this process
+
+    @property
+    def name(self) -> str:
+        """One for each Hitwall: what waits in a spool for one must not go into another."""
+        return f"httpstorage-{blake2b(self._url.encode(), digest_size=4).hexdigest()}"
 
     def store(self, hits: Batch) -> None:
         """Raises Away, after which the same batch may come again, and Unstorable for what was refused."""

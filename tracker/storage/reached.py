@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from redis import Redis, RedisError
+from redis.connection import parse_url
 
 from tracker import casts
 from tracker.connection import connect
@@ -49,6 +50,13 @@ def address(host: str, port: int, password: str | None) -> str:
     name = f"[{host}]" if ":" in host else host or "127.0.0.1"
     secret = f":{quote(password, safe='')}@" if password else ""
     return f"redis://{secret}{name}:{port or PORT}/0"
+
+
+def location(url: str) -> str:
+    """Where that Redis and its database are, without what may change: names and passwords."""
+    found = parse_url(url)  # type: ignore[no-untyped-call]
+    server = found.get("path") or (found.get("host") or "localhost", found.get("port") or PORT)
+    return repr((server, found.get("db") or 0))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any
 
 from msgspec import structs
@@ -19,7 +20,7 @@ from tracker.refused import count_refused
 from tracker.seldom import Seldom
 from tracker.settings import Settings
 from tracker.storage import Away, Batch, Hook, Storage, Unstorable
-from tracker.storage.reached import Reached, address, answers, checked
+from tracker.storage.reached import Reached, address, answers, checked, location
 from tracker.visitors import Visitors
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,13 @@ class RedisStorage(Storage):
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self._settings, self._reached = settings, None
+
+    @property
+    def name(self) -> str:
+        """One for each Redis: what waits in a spool for one must not go into another."""
+        url = self._url or self.settings.redis_url
+        what = location(url) if url else str(self.settings.data.absolute())
+        return f"redisstorage-{blake2b(what.encode(), digest_size=4).hexdigest()}"
 
     @property
     def redis(self) -> Redis:
