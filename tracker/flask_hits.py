@@ -47,7 +47,7 @@ class Visit:
 
     def ready(self) -> None:
         """The response is ready to be sent."""
-        self.seconds = perf_counter() - self.clock
+        self.seconds = round(perf_counter() - self.clock, 6)
 
 
 class FlaskReader:
