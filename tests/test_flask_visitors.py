@@ -1,6 +1,7 @@
 """Who visits a Flask application: the visitor's cookie, and the name of who has logged in."""
 
 import base64
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -216,10 +217,11 @@ class Account(UserMixin, Base):  # type: ignore[misc]
 
 
 @pytest.fixture
-def engine() -> Engine:
+def engine() -> Iterator[Engine]:
     made = create_engine("sqlite://")
     Base.metadata.create_all(made)
-    return made
+    yield made
+    made.dispose()
 
 
 def test_no_database_is_asked_for_the_name_after_a_commit(engine: Engine) -> None:
