@@ -62,7 +62,7 @@ class Sum:
         """
         if min(page[0], page[1] - 1) < 0:
             raise ValueError(f"limit takes 0 or more, page 1 or more: not {page[0]} and {page[1]}")
-        settings = getattr(storage, "settings", None) or Settings.read()
+        settings = storage.settings
         picked, calendar, now = _picked(settings), Calendar.of(settings), datetime.now(UTC)
         stretch = Stretch.of(calendar, *span, now)
         if self.summary == "url" and target is not None:

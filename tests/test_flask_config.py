@@ -17,6 +17,7 @@ from tracker.flask_config import settings_of
 from tracker.raw import RawLog
 from tracker.settings import BadSetting
 from tracker.storage import Batch
+from tracker.storage.couchdb import CouchDBStorage
 from tracker.storage.redis_db import RedisStorage
 from tracker.storage.sql import SQLStorage
 
@@ -86,9 +87,9 @@ def test_the_application_overrides_the_environment(
 @pytest.mark.usefixtures("shell")
 def test_a_storage_that_has_no_settings_gets_those_of_the_application(tmp_path: Path) -> None:
     archive = f"sqlite:///{tmp_path / 'hits.db'}"
-    mine, sql = RedisStorage(), SQLStorage()
-    TrackUsage(app_with(HITWALL_ARCHIVE=archive, REDIS_URL="redis://example.com"), [mine, sql])
-    assert mine.settings.archive == sql.settings.archive == archive
+    mine, sql, couch = RedisStorage(), SQLStorage(), CouchDBStorage("usage")
+    TrackUsage(app_with(HITWALL_ARCHIVE=archive, REDIS_URL="redis://example.com"), [mine, sql, couch])
+    assert mine.settings.archive == sql.settings.archive == couch.settings.archive == archive
     TrackUsage(app_with(REDIS_URL="redis://example.org"), mine)
     assert mine.settings.redis_url == "redis://example.com"
 

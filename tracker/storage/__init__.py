@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from tracker.hit import Hit
+from tracker.settings import Settings
 from tracker.usage import usage_of
 
 Hook = Callable[..., object]  # called with those fields of get_usage that it takes, and `hit`
@@ -82,6 +83,23 @@ class Writer:
 
 class Storage(Writer):
     """Takes hits and gives them back."""
+
+    _settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Those given, by TrackUsage the application's; else the environment's. Raises BadSetting."""
+        if self._settings is None:
+            self._settings = Settings.read()
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = settings
+        self._renew()
+
+    def _renew(self) -> None:
+        """Let go of what was made by other settings."""
 
     def hits(self, start: datetime | None, end: datetime | None) -> Iterator[Hit]:
         """The hits that happened from `start` to `end`, both in, the newest first. Raises Away."""

@@ -103,16 +103,8 @@ class RedisStorage(Storage):
         with answers():
             return super().get_sum(*args, **kwargs)
 
-    @property
-    def settings(self) -> Settings:
-        """Those that were given, else the environment's. Raises BadSetting."""
-        if self._settings is None:
-            self._settings = Settings.read()
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        self._settings, self._reached = settings, None
+    def _renew(self) -> None:
+        self._reached = None
 
     @property
     def name(self) -> str:

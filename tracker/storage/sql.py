@@ -64,16 +64,8 @@ class SQLStorage(Storage):
         url = repr(location(self._address).set(password=None))
         return f"sqlstorage-{blake2b(url.encode(), digest_size=4).hexdigest()}"
 
-    @property
-    def settings(self) -> Settings:
-        """Those that were given, else the environment's. Raises BadSetting."""
-        if self._settings is None:
-            self._settings = Settings.read()
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        self._settings, self._open = settings, None
+    def _renew(self) -> None:
+        self._open = None
         self._check()
 
     def store(self, hits: Batch) -> None:
