@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.host import SERVERS, Host, ask, holds, stored_hits
+from tests.host import SERVERS, TIMEOUT, Host, ask, holds, stored_hits
 from tests.host_app import CHUNK, CHUNKS
 from tests.waiting import until
 
@@ -43,5 +43,5 @@ def test_each_request_counts_once_with_all_its_bytes_and_the_server_ends_in_time
 def test_a_server_that_ends_on_ctrl_c_has_stored_all(redis: Redis, redis_url: str, tmp_path: Path) -> None:
     with Host("waitress", tmp_path, redis_url) as host:
         ask(host, SOME)
-        host.stop(signal.SIGINT)
+        host.stop(signal.SIGINT, TIMEOUT)  # waitress gives its own threads 5 s
     assert len(stored_hits(redis)) == SOME
