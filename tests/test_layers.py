@@ -20,11 +20,18 @@ PURE = (
     "tracker/settings",
     "tracker/remote",
     "tracker/access_log",
+    "tracker/headers",
+    "tracker/scalars",
+    "tracker/usage",
+    "tracker/storage/documents",
+    "tracker/storage/lines",
     "tracker/agents",
     "summaries/buckets",
     "summaries/fold",
+    "summaries/folded_sums",
     "summaries/hooks",
     "summaries/paths",
+    "summaries/stretch",
     "summaries/tally",
 )
 MOST_LINES = {"file": 200, "function": 30}

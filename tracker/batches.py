@@ -42,6 +42,7 @@ class Batches:
         self._position = 0
         self._in_spool = False  # whether the batch in hand is there, too
         self._formed: deque[Batch] = deque()  # the spool did not take them; they go next
+        self._writing: list[Batch] = []  # on their way to the disk, but for the hand
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._settled = 0  # hits that have left memory, with all done that follows
@@ -53,7 +54,7 @@ class Batches:
     def waiting(self) -> int:
         """Hits that are nowhere but in memory."""
         hand = () if self.hand is None or self._in_spool else self.hand
-        return len(self._queue) + len(hand) + sum(map(len, tuple(self._formed)))
+        return len(self._queue) + len(hand) + sum(map(len, (*self._formed, *self._writing)))
 
     def adopt(self) -> None:
         """Take over what processes that are gone have left."""
@@ -88,11 +89,8 @@ class Batches:
             self._changed.notify_all()
 
     def spill(self) -> bool:
-        """What is in memory now into the spool; False where that does not take it all.
-
-        All at once: a thread that reaches the disk must wait for the interpreter afterwards, 40 ms when
-        eight others are busy.
-        """
+        """What is in memory now into the spool; False where that does not take it all."""
+        # All at once: back from the disk, a thread waits 40 ms for the interpreter where eight are busy.
         with self._lock:
             try:
                 return not self._closed and self._spill()
@@ -161,15 +159,18 @@ class Batches:
         """The batch in hand goes first: its file is empty then, or it came from there."""
         first = [self.hand] if self.hand is not None and not self._in_spool else []
         number = len(self._formed) or GROUP  # what the spool did not take does not become more and more
-        group = first + [batch for _ in range(number) if (batch := self._form()) is not None]
+        while len(self._writing) < number and (batch := self._form()) is not None:
+            self._writing.append(batch)
+        group = first + self._writing
         if not group or self._append(group):
             appended = len(group)
         else:  # there may be room for some, or one may hold what JSON cannot
             appended = next((n for n, batch in enumerate(group) if not self._append([batch])), len(group))
         self._formed.extendleft(reversed(group[max(appended, len(first)) :]))
+        self._writing = []
         if first and appended:
             oldest = self._spool.oldest() if self._spool else None
-            self._in_spool = oldest is not None and _name(oldest) == _name(first[0])
+            self._in_spool = oldest is not None and oldest.key == first[0].key
             self.hand = self.hand if self._in_spool else None  # given up; the oldest is one behind it
         return appended == len(group)
 
@@ -193,7 +194,3 @@ class Batches:
 
 def _new_source() -> str:
     return f"flask-{secrets.token_hex(8)}"
-
-
-def _name(batch: Batch) -> tuple[str, int]:
-    return batch.source, batch.position

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
-from tests.service import Service, counted, total
+from tests.service import Service, counted, running, total
 from tests.waiting import until
 from tracker import keys
 from tracker.hit import Hit
@@ -32,13 +32,8 @@ def own_redis(tmp_path: Path, free_port: int) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def own_service(own_redis: RedisServer) -> Iterator[Service]:
-    service = Service(own_redis.url)
-    try:
-        service.start("count")
-        service.start("serve")
+    with running(own_redis.url) as service:
         yield service
-    finally:
-        service.stop()
 
 
 class Senders:

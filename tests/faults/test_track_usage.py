@@ -72,7 +72,7 @@ def go_on(visitors: Visitors, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gthread", "gevent", "waitress"])
-def test_while_redis_hangs_all_is_answered_and_then_every_hit_is_there_once(
+def test_law_7_while_redis_hangs_all_is_answered_and_then_every_hit_is_there_once(
     kind: str, own_redis: RedisServer, log: Redis, tmp_path: Path
 ) -> None:
     with Host(kind, tmp_path, own_redis.url) as host:
@@ -106,7 +106,7 @@ def test_what_redis_refuses_while_it_is_full_or_a_replica_is_there_once_later(
         see_each_once(log, host, visitors)
 
 
-def test_redis_killed_and_started_again_has_every_hit_once(
+def test_law_2_redis_killed_and_started_again_has_every_hit_once(
     own_redis: RedisServer, log: Redis, tmp_path: Path
 ) -> None:
     with Host("gthread", tmp_path, own_redis.url) as host:
@@ -160,8 +160,9 @@ def test_law_10_without_redis_and_disk_all_is_answered_and_hits_beyond_the_bound
     with hanging(own_redis):
         assert ask_directly(app, range(bound + 1000)) == {b"A page."}
         until(lambda: "hits were dropped" in caplog.text)
-        dropped, waiting = box.counts.dropped, box.counts.waiting
-    assert dropped + waiting == bound + 1000
+        # All are in one of the two, but for the moment in which a batch changes its place in memory.
+        until(lambda: box.counts.dropped + box.counts.waiting == bound + 1000)
+        waiting = bound + 1000 - box.counts.dropped
     assert waiting <= bound
     until(lambda: holds(log, waiting))
     assert set(stored(log).values()) == {1}
@@ -169,7 +170,7 @@ def test_law_10_without_redis_and_disk_all_is_answered_and_hits_beyond_the_bound
 
 
 @pytest.mark.parametrize("bad", ["raising", "sleeping", "raising-hook", "sleeping-hook"])
-def test_a_storage_or_hook_that_raises_or_sleeps_changes_nothing_for_host_and_other_storages(
+def test_law_7_a_storage_or_hook_that_raises_or_sleeps_changes_nothing_for_host_and_other_storages(
     bad: str, redis: Redis, redis_url: str, tmp_path: Path
 ) -> None:
     with Host("gthread", tmp_path, redis_url, HOST_STORAGES=f"{bad},redis") as host:
@@ -181,7 +182,7 @@ def test_a_storage_or_hook_that_raises_or_sleeps_changes_nothing_for_host_and_ot
 
 
 @pytest.mark.parametrize(("kind", "number"), [("sync", 4), ("gevent", 2)])
-def test_workers_ended_one_by_one_under_load_lose_nothing(
+def test_law_9_workers_ended_one_by_one_under_load_lose_nothing(
     kind: str, number: int, redis: Redis, redis_url: str, tmp_path: Path
 ) -> None:
     with Host(kind, tmp_path, redis_url) as host:
@@ -195,7 +196,7 @@ def test_workers_ended_one_by_one_under_load_lose_nothing(
         see_each_once(redis, host, visitors)
 
 
-def test_a_server_ended_under_load_has_stored_all_that_it_answered(
+def test_law_9_a_server_ended_under_load_has_stored_all_that_it_answered(
     redis: Redis, redis_url: str, tmp_path: Path
 ) -> None:
     with Host("sync", tmp_path, redis_url) as host, Visitors(host) as visitors:

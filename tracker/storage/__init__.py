@@ -52,6 +52,10 @@ class Batch(tuple[Hit, ...]):
         return made
 
     @property
+    def key(self) -> tuple[str, int]:
+        return self.source, self.position
+
+    @property
     def ids(self) -> list[str]:
         return [f"{self.source}-{self.position}-{place}" for place in range(len(self))]
 
