@@ -9,6 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracker.hit import BadHit, site_name
 
+# Of a CSP source: no character of it may end the directive. https://www.w3.org/TR/CSP3/#grammardef-host-source
+ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9][a-z0-9.-]*(:([0-9]{1,5}|\*))?")
+
 
 def text(value: str) -> str:
     return value
@@ -62,10 +65,36 @@ def file(value: str) -> Path | None:
     return Path(value) if value else None
 
 
-def visitor(value: str) -> str:
-    if value not in ("cookie", "hash", "off"):
-        raise ValueError("takes cookie, hash or off")
+def one_of(*words: str) -> Callable[[str], str]:
+    def cast(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"takes {', '.join(words[:-1])} or {words[-1]}")
+        return value
+
+    return cast
+
+
+def public_sites(value: str) -> tuple[str, ...]:
+    """None, each by its name, or `*` alone."""
+    return () if not value else (sites(value) or ("*",))
+
+
+def rate(value: str) -> str:
+    if value and not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour)", value):
+        raise ValueError("takes a number of hits for a time, such as 20/second or 600/minute")
     return value
+
+
+def base_url(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("takes an address such as https://stats.example.com")
+    return value.rstrip("/")
+
+
+def frame_ancestors(value: str) -> str:
+    if value not in ("none", "self") and not all(map(ORIGIN.fullmatch, value.split())):
+        raise ValueError("takes none, self or origins such as https://intranet.example.com, with blanks")
+    return f"'{value}'" if value in ("none", "self") else value
 
 
 def host(value: str) -> str:

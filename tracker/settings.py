@@ -44,14 +44,39 @@ class Settings:
     data: Path = _setting("./data", "Directory of the embedded Redis", Path)
     sites: tuple[str, ...] = _setting("*", "Sites that may count here, with commas", casts.sites)
     token: str = _setting("", "Who has it may look; needed where HOST is not loopback")
+    public: tuple[str, ...] = _setting(
+        "", "Sites whose numbers everybody may see, with commas; * for all", casts.public_sites
+    )
+    frame_ancestors: str = _setting(
+        "none", "Who may show the wall in a frame: none, self, or origins with blanks", casts.frame_ancestors
+    )
+    url: str = _setting("", "Address under which browsers reach this service", casts.base_url)
     timezone: ZoneInfo = _setting("UTC", "Zone that names hours, days and months", casts.zone)
     trusted_proxies: int = _setting("0", "Proxies of ours that add to X-Forwarded-For", casts.number(0, 10))
     workers: int = _setting("1", "Web processes", casts.number(1, 64))
     streams: int = _setting("2000", "Walls that one web process serves at once", casts.number(1, 20000))
+    rate: str = _setting(
+        "", "Hits an address may send, as in 20/second or 600/minute; unset: any number", casts.rate
+    )
+    spool_mb: int = _setting(
+        "256", "Megabytes of hits kept on disk while Redis cannot take them", casts.number(1, 1_000_000)
+    )
+    replicas: int = _setting(
+        "0", "Replicas that must have a hit, too, before it is answered", casts.number(0, 10)
+    )
     embedded_port: int = _setting(
         "6399", "Port of the embedded Redis, or the next free one", casts.number(1, 65535)
     )
-    visitor: str = _setting("cookie", "How visitors are told apart: cookie, hash or off", casts.visitor)
+    visitor: str = _setting(
+        "cookie",
+        "How visitors are told apart: cookie, hash or off",
+        casts.one_of("cookie", "hash", "off"),
+    )
+    ip: str = _setting(
+        "full",
+        "What is kept of an address: full, its network, or a hash that is forgotten with the day",
+        casts.one_of("full", "network", "hash"),
+    )
     headers: tuple[str, ...] = _setting(
         CLIENT_HINTS, "Request headers kept; * all but Cookie and Authorization", casts.names
     )
@@ -77,6 +102,15 @@ class Settings:
     keep_month: timedelta | None = _setting("0", "Age at which month counters expire", casts.age)
     keep_raw: timedelta | None = _setting("30d", "Age at which raw hits are forgotten", casts.age)
     keep_raw_max: int = _setting("1000000", "Raw hits kept at most of a site; 0 for any number", casts.length)
+    max_lag: int = _setting(
+        "30", "Seconds that counting may be behind before /readyz says so", casts.number(1, 86_400)
+    )
+    canary: int = _setting(
+        "60",
+        "Seconds between two marked hits that time the way to the screen; 0 for none",
+        casts.number(0, 86_400),
+    )
+    log: str = _setting("text", "Form of the log: text or json", casts.one_of("text", "json"))
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
