@@ -1,5 +1,6 @@
 # make run    the service and its demo on http://127.0.0.1:8000/
 # make test   the check and every test
+# make faults every fault, with all rounds, and the table of what was lost and doubled
 # make check  lint, format, types;  make fix mends what it can of them
 # make bench  measures this machine;  make screenshots draws the README's pictures;  make clean
 
@@ -10,7 +11,7 @@ PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 NPM = NODE_USE_SYSTEM_CA=1 $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
 APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
-.PHONY: run test check fix bench screenshots clean
+.PHONY: run test faults check fix bench screenshots clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m hitwall run
@@ -21,6 +22,11 @@ test: check $(VENV)/couchdb/installed
 	$(call need,postgresql,$(POSTGRES),The tests of the archive start a PostgreSQL of their own)
 	$(call need,curl,command -v curl,The tests type the commands of the README)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+faults: $(VENV)/tests
+	$(call need,chromium,$(BROWSER),The tests drive a browser)
+	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
+	HITWALL_FAULTS=full $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/faults
 
 check: $(VENV)/tests
 	$(BIN)/ruff check .

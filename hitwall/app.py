@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from flask import Flask, Response, send_from_directory
-from redis import Redis, RedisError
+from redis import Redis
 
 from hitwall.access import guard
+from hitwall.health import add_health
+from hitwall.policy import protect
 from summaries.api import api
 from summaries.buckets import Calendar
 from summaries.chosen import Chosen, chosen
 from summaries.counters import Counters
+from summaries.health import Checks
 from summaries.hub import Hub
 from summaries.live import LiveBlueprint
 from summaries.questions import Questions
@@ -22,15 +25,6 @@ from tracker.sites import Sites
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static" if (HERE / "static").is_dir() else HERE.parent / "static"
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-SECURITY = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -39,29 +33,30 @@ def create_app(settings: Settings | None = None) -> Flask:
     redis = connect(settings.running_redis())
     app = Flask("hitwall", static_folder=str(STATIC), static_url_path="/static")
     picked = chosen(settings)
-    hub = make_hub(settings, redis, picked)
+    checks = Checks(settings, redis)
+    hub = make_hub(settings, redis, picked, checks)
     sites = Sites(settings, redis)
     app.register_blueprint(LiveBlueprint(hub, sites, settings.streams))
     views = Views(settings, Questions(redis, settings, picked), Posting(settings, redis, sites))
     app.register_blueprint(api(views))
     app.extensions["hitwall"] = hub
     add_pages(app)
-    add_health(app, redis)
-    if not settings.open_to_lookers:
-        guard(app, settings.token)
+    add_health(app, checks)
+    guard(app, settings)
+    protect(app, settings)
     app.wsgi_app = Beacon(app.wsgi_app, settings, redis, sites, STATIC / "a.js")  # type: ignore[method-assign, assignment]
     return app
 
 
-def make_hub(settings: Settings, redis: Redis, picked: Chosen) -> Hub:
+def make_hub(settings: Settings, redis: Redis, picked: Chosen, checks: Checks) -> Hub:
     """The hub that keeps the frames of this process."""
     calendar = Calendar.of(settings)
     counters = Counters(redis, calendar, settings.max_labels)
-    return Hub(redis, counters, calendar, picked)
+    return Hub(redis, counters, calendar, picked, checks)
 
 
 def add_pages(app: Flask) -> None:
-    """The wall, the page of questions and the demo site; a policy lets them run nothing but our own files."""
+    """The wall, the page of questions and the demo site."""
 
     @app.get("/")
     def wall() -> Response:
@@ -79,24 +74,3 @@ def add_pages(app: Flask) -> None:
     @app.errorhandler(UnicodeDecodeError)
     def not_utf8(error: UnicodeDecodeError) -> Response:
         return Response("The address is not UTF-8.\n", 400, mimetype="text/plain")
-
-    @app.after_request
-    def secure(response: Response) -> Response:
-        response.headers.update(SECURITY)
-        return response
-
-
-def add_health(app: Flask, redis: Redis) -> None:
-    """`/healthz`: this process answers. `/readyz`: and Redis answers it."""
-
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return Response("ok\n", mimetype="text/plain")
-
-    @app.get("/readyz")
-    def readyz() -> Response:
-        try:
-            redis.ping()
-        except RedisError as error:
-            return Response(f"Redis is out of reach: {error}\n", 503, mimetype="text/plain")
-        return Response("ok\n", mimetype="text/plain")

@@ -13,6 +13,7 @@ from hitwall.asking import (
     Asking,
     Rows,
     Times,
+    Whose,
     json_option,
     kind_option,
     limit_option,
@@ -20,6 +21,7 @@ from hitwall.asking import (
     row_options,
     site_option,
     time_options,
+    whose_options,
     wish,
 )
 from hitwall.tables import console, hit_line, series_table, sites_table, summary_table
@@ -96,12 +98,13 @@ def series(summary: str, label: str, site: str | None, times: Times, as_json: bo
     "--limit", type=click.IntRange(0, MOST_LINES), default=20, show_default=True, help="Hits shown first."
 )
 @click.option("--follow", "-f", is_flag=True, help="Go on as hits arrive, until Ctrl-C.")
+@whose_options
 @json_option
-def hits(site: str | None, follow: bool, as_json: bool, limit: int, **given: str) -> None:
+def hits(site: str | None, follow: bool, as_json: bool, limit: int, whose: Whose, **given: str) -> None:
     """The last raw hits, the newest at the end; with --json as they are stored, a line each."""
     asking = Asking.begin()
     name = asking.site(site)
-    window = asking.window((given["start"], given["end"]), limit)
+    window = asking.window((given["start"], given["end"]), whose, limit)
     paper, zone = console(), asking.questions.calendar.zone
 
     def show(found: RawHit) -> None:
@@ -115,7 +118,7 @@ def hits(site: str | None, follow: bool, as_json: bool, limit: int, **given: str
         for found in tail.newest(asking.questions, name, window, end):
             show(found)
         for found in tail.follow(asking.redis, name, end) if follow else ():
-            if window.holds(found.hit.at):
+            if window.holds(found.hit):
                 show(found)
 
 
@@ -136,10 +139,11 @@ def sites(as_json: bool) -> None:
 @site_option
 @time_options
 @row_options
+@whose_options
 @click.option("--format", "form", type=click.Choice(exporting.FORMATS), default="csv", show_default=True)
 @json_option
 @click.option("--output", type=click.File("w", encoding="utf-8", atomic=True), default="-", help="A file.")
-def export(what: str, times: Times, rows: Rows, as_json: bool, **given: Any) -> None:
+def export(what: str, times: Times, rows: Rows, whose: Whose, as_json: bool, **given: Any) -> None:
     """All labels of a summary, or all raw hits: `hitwall export url`, `hitwall export hits`.
 
     Without a time: the labels of today, every hit there is. Text that a spreadsheet would take for a
@@ -148,7 +152,7 @@ def export(what: str, times: Times, rows: Rows, as_json: bool, **given: Any) -> 
     asking = Asking.begin()
     name, form = asking.site(given["site"]), "json" if as_json else given["form"]
     if what == "hits":
-        window = asking.window((times.start or times.at, times.end or times.at))
+        window = asking.window((times.start or times.at, times.end or times.at), whose)
         pieces = exporting.of_hits(tail.every(asking.questions, name, window), form)
     else:
         found = asking.questions.summary(name, what, asking.span(times), wish(rows, MOST_LABELS))

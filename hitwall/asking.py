@@ -12,6 +12,7 @@ from redis import Redis
 from summaries.buckets import KINDS
 from summaries.questions import MOST_HITS, MOST_ROWS, BadQuestion, Questions, Span, Window, Wish
 from summaries.spans import moment
+from tracker import remote
 from tracker.connection import connect
 from tracker.settings import Settings
 
@@ -35,6 +36,14 @@ class Rows:
 
     order: Any
     search: str
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Whose hits; empty for everybody's."""
+
+    visitor: str
+    ip: str
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Asking:
         calendar, kind = self.questions.calendar, times.kind
         return Span(kind, calendar.bucket(kind, self.now - BACK[kind]), calendar.bucket(kind, self.now))
 
-    def window(self, times: tuple[str, str], limit: int = MOST_HITS) -> Window:
+    def window(self, times: tuple[str, str], whose: Whose, limit: int = MOST_HITS) -> Window:
         """The newest raw hits, of those that happened from one time to the end of another."""
         calendar = self.questions.calendar
         start, end = times
@@ -89,6 +98,8 @@ class Asking:
                 start=moment(calendar, "from", start)[0] if start else None,
                 end=moment(calendar, "to", end)[1] if end else None,
                 limit=limit,
+                visitor=whose.visitor,
+                remote=remote.client(whose.ip, "", 0) or whose.ip,
             )
         except BadQuestion as bad:
             raise click.UsageError(f"--{bad}") from None
@@ -98,7 +109,7 @@ Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 
-def packed(name: str, into: type[Times | Rows], *options: Decorator) -> Decorator:
+def packed(name: str, into: type[Times | Rows | Whose], *options: Decorator) -> Decorator:
     """Options that reach the command as one value."""
 
     def decorate(command: Command) -> Command:
@@ -133,6 +144,12 @@ row_options = packed(
     Rows,
     click.option("--order", type=click.Choice(["hits", "bytes", "label"]), default="hits", show_default=True),
     click.option("--search", default="", help="Only labels that hold this, in any letter case."),
+)
+whose_options = packed(
+    "whose",
+    Whose,
+    click.option("--visitor", default="", metavar="ID", help="Only raw hits of that visitor."),
+    click.option("--ip", default="", metavar="ADDRESS", help="Only raw hits of that address."),
 )
 limit_option = click.option(
     "--limit", type=click.IntRange(1, MOST_ROWS), default=10, show_default=True, help="Rows of a page."

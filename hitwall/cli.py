@@ -1,6 +1,5 @@
 """The `hitwall` command. A command's work lives in the module it is about."""
 
-import logging
 import os
 import secrets
 import shutil
@@ -18,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import click
 from redis import RedisError
 
-from hitwall import __version__, ask, demo, logs, processes, tend
+from hitwall import __version__, ask, demo, event_log, logs, processes, tend
 from hitwall.redis_server import NoRedis, find_cli
 from hitwall.wording import cut
 from summaries import counting
@@ -27,15 +26,17 @@ from summaries.chosen import chosen
 from summaries.explain import explain as explain_key
 from summaries.questions import BadQuestion, NotKnown
 from summaries.recount import Unsettled
+from tracker.cluster_map import is_cluster, seeds
 from tracker.connection import connect
 from tracker.log_file import BadLog
 from tracker.log_import import Interrupted
+from tracker.raw_eraser import Overtaken
 from tracker.settings import BadSetting, NoArchive, Settings, variable
 
 EXPECTED: tuple[type[Exception], ...] = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
-EXPECTED += (Unsettled, NoArchive, BadLog, Interrupted, BadQuestion, NotKnown)
+EXPECTED += (Unsettled, Overtaken, NoArchive, BadLog, Interrupted, BadQuestion, NotKnown)
 NOT_UTF8 = "A name that you typed is not UTF-8: is the terminal's locale (LC_ALL, LC_CTYPE) a UTF-8 one?"
-LATE = {"archive": "hitwall.sql", "report": "hitwall.sql"}  # imported when called: SQL's libraries take 0.2 s
+LATE = dict.fromkeys(("archive", "report"), "hitwall.sql") | {"forget": "hitwall.forget"}  # SQL takes 0.2 s
 
 
 class Sentences(click.Group):
@@ -68,7 +69,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes a ?
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    event_log.set_up(os.environ.get("HITWALL_LOG", ""))  # a bad form is told by what reads the settings
 
 
 @main.command(short_help="Everything, with an embedded Redis where REDIS_URL is unset.")
@@ -171,9 +172,14 @@ def greet(settings: Settings) -> None:
 def _where(url: str) -> str:
     """The options with which redis-cli finds that Redis."""
     parts = urlsplit(url)
+    if is_cluster(url):
+        host, port = seeds(url)[0]
+        return f"-c -h {host} -p {port}{' --askpass' if parts.password else ''}"
     if parts.scheme == "unix":
         return f"-s {parts.path}"
-    plain = (parts.scheme, parts.hostname, parts.path, parts.password) == ("redis", "127.0.0.1", "/0", None)
+    if parts.password:
+        return '-u "$REDIS_URL"'  # what we print stands in logs
+    plain = (parts.scheme, parts.hostname, parts.path) == ("redis", "127.0.0.1", "/0")
     return f"-p {parts.port}" if plain else f"-u '{url}'"
 
 

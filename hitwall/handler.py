@@ -3,6 +3,7 @@
 With pywsgi's own, email's parser and a second system call take half of the time of a hit.
 """
 
+import errno
 import re
 import time
 from collections.abc import Iterable
@@ -20,17 +21,24 @@ MOST_BYTES = 32_768  # of all header lines of a request together
 MOST_LINES = 100
 IDLE = 30  # seconds in which a request has to come, or silent connections would fill the pool
 # No folded line, no blank before the colon, no control character. https://www.rfc-editor.org/rfc/rfc9112#section-5
-LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
+LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
+VANISHED = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)  # a peer that is gone is no fault of ours
+# A target is a path or a whole address; CONNECT's is neither. https://www.rfc-editor.org/rfc/rfc9112#section-3
+REQUEST = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} (/|https?://|\*)[^\x00-\x20\x7f]* HTTP/1\.[01]\r\n")
+HOST = re.compile(r"[^\s/?#@\\<>\"]+")
+MOST_BODY = 16 * 1024 * 1024  # bytes; the API takes half of it, and what is not read has to be read away
 ONCE = {"CONTENT_LENGTH", "TRANSFER_ENCODING", "HOST"}  # two of them mean two things to two servers
 REFUSALS = {
     "400": ("Bad Request", "malformed request"),
+    "411": ("Length Required", "no length: send the body as a whole, with its Content-Length"),
+    "413": ("Content Too Large", "body too large"),
     "414": ("URI Too Long", "url too long: a request line holds at most 8 kB"),
     "431": ("Request Header Fields Too Large", "headers too large: at most 32 kB in 100 lines"),
 }
 
 
-class HeadersTooLarge(ValueError):
-    """More than MOST_BYTES or MOST_LINES."""
+class Refused(ValueError):
+    """A request that is understood and not taken; the message is one of REFUSALS."""
 
 
 class RequestHeaders:
@@ -45,7 +53,7 @@ class RequestHeaders:
         while (line := lines.readline(left + 1)) != b"\r\n":
             left -= len(line)
             if left < 0 or len(self.pairs) >= MOST_LINES:
-                raise HeadersTooLarge
+                raise Refused("431")
             found = LINE.fullmatch(line)
             if found is None:
                 raise ValueError("malformed header line")
@@ -66,15 +74,15 @@ class RequestHeaders:
             raise ValueError("ambiguous length")
         if coding is not None and coding.lower() != "chunked":
             raise ValueError("unknown transfer coding")
+        if coding is not None:
+            raise Refused("411")  # where a chunk ends, servers have disagreed too often
+        if length is not None and int(length) > MOST_BODY:
+            raise Refused("413")
 
     def get(self, name: str, default: Any = None) -> Any:
         return self._values.get(name.upper().replace("-", "_"), default)
 
     getheader = get
-
-    def __delitem__(self, name: str) -> None:
-        """pywsgi drops the length of a chunked request; here there is none."""
-        raise KeyError(name)
 
     @property
     def typeheader(self) -> str | None:
@@ -90,7 +98,10 @@ def _key(name: bytes) -> str:
 class Handler(PyWSGIHandler):  # type: ignore[misc]
     """Answers on one connection, request after request."""
 
+    ignored_socket_errors = (*PyWSGIHandler.ignored_socket_errors, *VANISHED)
+    stopping = False  # of all in this process: each connection gets one more answer
     headers: Any
+    response_headers: Any
     provided_date: Any
 
     def MessageClass(self, lines: BinaryIO, _: int) -> RequestHeaders:
@@ -98,6 +109,16 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 
     def _headers(self) -> Iterable[tuple[str, str]]:
         return self.headers.pairs  # type: ignore[no-any-return]
+
+    def read_request(self, raw_requestline: str) -> Any:
+        """pywsgi itself takes any white space for a blank, and HTTP/0.9."""
+        if not REQUEST.fullmatch(raw_requestline):
+            raise ValueError("malformed request line")
+        read = super().read_request(raw_requestline)
+        host = self.headers.get("host", "" if self.request_version == "HTTP/1.1" else "-")
+        if not HOST.fullmatch(host):
+            raise ValueError("no host")
+        return read
 
     def handle_one_request(self) -> Any:
         """What pywsgi refuses before the application sees it gets its reason as well."""
@@ -118,7 +139,7 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
         """Its reason goes to the client alone: strangers do not write our log."""
-        code = "431" if isinstance(ex, HeadersTooLarge) else "400"
+        code = str(ex) if isinstance(ex, Refused) else "400"
         return code, refusal(code)
 
     def _write_with_headers(self, data: bytes) -> None:
@@ -133,6 +154,10 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
         if self.provided_date is None:
             self.provided_date = _date(int(time.time()))
             self.response_headers.append((b"Date", self.provided_date))
+        if self.stopping:
+            self.close_connection = True
+            kept = [pair for pair in self.response_headers if pair[0] != b"Connection"]
+            self.response_headers = [*kept, (b"Connection", b"close")]
         super().finalize_headers()
 
     def log_request(self) -> None:
@@ -143,10 +168,13 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 WAITING: dict[Handler, float] = {}
 
 
-def close_silent(now: float) -> None:
-    """Close connections that have sent no whole request for IDLE seconds (a timer each would cost more)."""
+def close_silent(now: float, seconds: float) -> None:
+    """Close connections that have sent no whole request for so long (a timer each would cost more).
+
+    What came before is still read and answered.
+    """
     for handler, since in list(WAITING.items()):
-        if now - since < IDLE:
+        if now - since < seconds:
             return
         with suppress(OSError):
             handler.socket.shutdown(SHUT_RD)

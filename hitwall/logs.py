@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from hitwall.log_report import Report
 from hitwall.processes import stopping
 from summaries.buckets import KINDS, Calendar
+from tracker.addresses import Addresses
 from tracker.backlog import Backlog
 from tracker.connection import connect
 from tracker.hit import BadHit, site_name
@@ -109,7 +110,8 @@ def reader_of(settings: Settings, redis: Redis, site: str) -> LogReader:
     ages = zip(KINDS, calendar.keep, strict=True)
     buckets = {kind: calendar.bucket(kind, now - age) for kind, age in ages if age is not None}
     oldest = {kind: calendar.span(bucket)[0] for kind, bucket in buckets.items()}
-    return LogReader(name, Visitors(settings.visitor, redis), oldest)
+    visitors = Visitors(settings.visitor, redis)
+    return LogReader(name, visitors, oldest, Addresses(settings, visitors.hashed_address))
 
 
 def progress() -> Progress:

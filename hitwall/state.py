@@ -21,7 +21,7 @@ def lines(status: Status, zone: ZoneInfo) -> Iterator[str]:
     reasons = ", ".join(f"{hits:,} {reason}" for reason, hits in sorted(status.refused.items()))
     yield f"{'Refused':12} today (UTC): {reasons or 'no hit'}"
     yield f"{'Memory':12} {size(status.used)} of {_limit(status)}"
-    yield f"{'Forecast':12} {_forecast(status.forecast, status.limit)}"
+    yield f"{'Forecast':12} {_forecast(status.forecast)}"
 
 
 def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
@@ -47,7 +47,7 @@ def _limit(status: Status) -> str:
     return f"{size(status.limit)} ({whose})"
 
 
-def _forecast(forecast: Forecast, limit: int) -> str:
+def _forecast(forecast: Forecast) -> str:
     most = size(round(forecast.most))
     if forecast.days == 0:
         return "full: new hits are refused until there is room"
@@ -56,7 +56,7 @@ def _forecast(forecast: Forecast, limit: int) -> str:
             return f"never full: at most about {most}"
         return f"not full within {FAR / 365:.0f} years: about {most} by then"
     days = f"{forecast.days:,.0f} days" if forecast.days >= 2 else f"{forecast.days * 24:,.0f} hours"
-    return f"full in {days} at {size(limit)}"
+    return f"full in {days} at {most}"
 
 
 def _time(at: datetime, zone: ZoneInfo) -> str:

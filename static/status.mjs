@@ -1,7 +1,7 @@
 // Live, reconnecting or stale: how old what the page shows is, and what is wrong.
 
 import { find, put } from "./page.mjs";
-import { clock, crowded, decimal, notesLine, refusal, since } from "./words.mjs";
+import { clock, crowded, decimal, notesLine, refusal, since, toScreen } from "./words.mjs";
 
 const SAY = 2_000; // ms without a connection until the page says so
 const STALE = 10_000; // ms without a frame until the numbers dim; they come every 5 s
@@ -58,6 +58,7 @@ export class Status {
     if (document.body.dataset.state !== state) this.#turn(state, text);
     put(find("status"), text);
     put(find("notes"), refusal(answer) || (frame ? notesLine(frame) : ""));
+    put(find("to-screen"), frame ? toScreen(frame) : "");
     put(find("watching"), frame?.watching ? `${frame.watching} watching` : "");
     if (this.#server) {
       const { at, arrived, zone } = this.#server;

@@ -4,6 +4,7 @@ import { fractionOf, growth, kindOf, soFarBefore, startOf } from "./arithmetic.m
 
 const whole = new Intl.NumberFormat();
 const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hundredths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumSignificantDigits: 3 });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 const here = new Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -126,14 +127,25 @@ const NOTES = {
   redis: "Redis is gone; the numbers stand still",
   behind: "The counter is behind; newer hits are stored but not counted yet",
   spool: "Hits wait on disk and will be counted",
+  canary: "No test hit has come to the screen",
 };
+
+function noteText({ what, bytes: size }) {
+  if (what === "spool" && size) return `${bytes(size)} of hits wait on disk and will be counted`;
+  return NOTES[what] ?? clean(what);
+}
 
 /** One plain line from the frame's notes, empty when all is well. */
 export function notesLine({ notes, at }) {
   return (notes ?? []).map((note) => {
-    const text = NOTES[note.what] ?? clean(note.what);
+    const text = noteText(note);
     return note.since ? `${text}, since ${since(note.since, at)}.` : `${text}.`;
   }).join(" ");
+}
+
+/** How long the last canary took, no less than it did; empty where none has come through lately. */
+export function toScreen({ canary }) {
+  return canary ? `hit to screen ${hundredths.format(Math.ceil(canary.seconds * 100) / 100)} s` : "";
 }
 
 /** The totals in one sentence, for those who listen. */

@@ -1,5 +1,9 @@
 -- Count one batch of one site, all or nothing, exactly once.
 --
+-- First everything is read, checked and computed, then written: an error half-way, of a key that holds another
+-- type or a field that holds no number, comes before the first write, and so does a kill of the script. What
+-- Redis refuses for want of memory it refuses at the first write.
+--
 -- KEYS[1]  hash     the site's cursor: summary -> stream id
 -- KEYS[2]  channel  the site's announcements
 -- KEYS[3…] hashes and HyperLogLogs, referred to below by their place in KEYS
@@ -18,8 +22,10 @@
 --
 -- Publishes MessagePack: {summaries, from, to, hits, recent, entries, quiet} with
 -- entries = {summary, bucket, distinct labels, 1 where capped, {label, hits, bytes, …}} in totals.
--- Returns 1, or 0 where another counter has moved a cursor before.
+-- Returns 1; 0 where another counter has moved a cursor before; -1 where a cursor is lost: there is none, and
+-- yet a counter that the batch adds to.
 local OTHER = '(other)'
+local MOST = 2 ^ 53 -- a sum stays there: beyond it numbers are not exact
 local batch = cmsgpack.unpack(ARGV[1])
 local summaries, from, to, most = batch[1], batch[2], batch[3], batch[4]
 
@@ -27,9 +33,6 @@ for _, name in ipairs(summaries) do
   if (redis.call('HGET', KEYS[1], name) or '0-0') ~= from then
     return 0
   end
-end
-for _, name in ipairs(summaries) do
-  redis.call('HSET', KEYS[1], name, to)
 end
 
 local CHUNK = 2000 -- fields of one command; unpack fails beyond some 8,000 values
@@ -46,6 +49,14 @@ local function text(number)
   return known
 end
 
+-- A sum, which must be a whole number: `+` takes a field that holds another for what it looks like, or fails.
+local function whole(sum)
+  if not (sum >= 0 and sum < math.huge and sum % 1 == 0) then
+    error('a field of a counter holds no whole number')
+  end
+  return math.min(sum, MOST)
+end
+
 -- The values of these fields, false where there is none.
 local function read(key, fields)
   local values = {}
@@ -58,7 +69,9 @@ local function read(key, fields)
   return values
 end
 
--- Sets {field, value, …}; the key expires then, where it does.
+-- What is to be written: {key, {field, value, …}, expiry}. The key expires then, where it does.
+local writes = {}
+
 local function write(key, pairs, expiry)
   for first = 1, #pairs, 2 * CHUNK do
     redis.call('HSET', key, unpack(pairs, first, math.min(first + 2 * CHUNK - 1, #pairs)))
@@ -84,15 +97,21 @@ local function rank(best, announced, label, hits, bytes)
   end
 end
 
--- Adds to one counter. Returns its best rows, how many labels it holds, and whether it has (other).
+-- Computes what one counter becomes. Returns its best rows, how many labels it holds, and whether it has (other).
+local lost = false
 local function add(place, announced, labels, hits, bytes)
   local hits_key, bytes_key, expiry = KEYS[place[2]], KEYS[place[3]], place[4]
   local had, sized = read(hits_key, labels), read(bytes_key, labels)
-  local other = tonumber(redis.call('HGET', hits_key, OTHER) or 0)
-  local held = redis.call('HLEN', hits_key) - (other > 0 and 1 or 0)
+  local other = (redis.call('HGET', hits_key, OTHER) or 0) + 0
+  local fields = redis.call('HLEN', hits_key)
+  local held = fields - (other > 0 and 1 or 0)
+  lost = lost or (from == '0-0' and fields > 0)
   local sums, sizes, best, rest_hits, rest_bytes = {}, {}, {}, 0, 0
 
   local function put(label, total, size, grown)
+    if not (total >= 0 and total <= MOST and total % 1 == 0 and size >= 0 and size <= MOST and size % 1 == 0) then
+      total, size = whole(total), whole(size)
+    end
     sums[#sums + 1], sums[#sums + 2] = label, text(total)
     if grown then
       sizes[#sizes + 1], sizes[#sizes + 2] = label, text(size)
@@ -112,8 +131,8 @@ local function add(place, announced, labels, hits, bytes)
     local size = (redis.call('HGET', bytes_key, OTHER) or 0) + rest_bytes
     put(OTHER, other + rest_hits, size, rest_bytes > 0)
   end
-  write(hits_key, sums, expiry)
-  write(bytes_key, sizes, expiry)
+  writes[#writes + 1] = {hits_key, sums, expiry}
+  writes[#writes + 1] = {bytes_key, sizes, expiry}
   return best, held, other + rest_hits > 0
 end
 
@@ -131,6 +150,11 @@ for _, item in ipairs(batch[5]) do
   end
 end
 
+if lost then
+  return -1
+end
+
+-- A HyperLogLog may be found broken only here; visitors that are added twice are there once.
 for _, minute in ipairs(batch[6]) do
   local visitors = minute[3]
   for first = 1, #visitors, CHUNK do
@@ -138,6 +162,11 @@ for _, minute in ipairs(batch[6]) do
   end
   redis.call('EXPIREAT', KEYS[minute[1]], minute[2])
 end
-
+for _, each in ipairs(writes) do
+  write(each[1], each[2], each[3])
+end
+for _, name in ipairs(summaries) do
+  redis.call('HSET', KEYS[1], name, to)
+end
 redis.call('PUBLISH', KEYS[2], cmsgpack.pack({summaries, from, to, batch[7], batch[8], entries, batch[9]}))
 return 1

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from summaries import hooks, paths
 from summaries.buckets import Calendar
-from summaries.countries import countries
+from summaries.countries import code, countries
 from summaries.fold import nobody
 from summaries.hooks import Hook
 from tracker.hit import Hit
@@ -76,7 +76,7 @@ def _url(names: tuple[str, ...]) -> Hook:
 def _country(country_of: Callable[[str], str | None]) -> Hook:
     def country(hit: Hit) -> str | None:
         """Country of the address, as its ISO 3166 code such as DE."""
-        return country_of(hit.remote) if hit.remote else None
+        return (country_of(hit.remote) if hit.remote else None) or code(hit.ip_info)
 
     return country
 

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -12,11 +13,14 @@ from redis import Redis, RedisError
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
 from summaries.counters import Batch, Counters
+from summaries.counting_report import CountingReport
 from summaries.fold import Sums, fold, nobody
 from summaries.hooks import Hook
 from summaries.lease import LEASE, Lease
 from summaries.recent import news, recent
-from tracker.hit import Hit
+from tracker.canary import KEPT
+from tracker.hit import CANARY, Hit
+from tracker.nodes import NodeAway
 from tracker.raw import START, RawLog, milliseconds, oldest, order
 from tracker.settings import Settings
 
@@ -45,9 +49,11 @@ class Counting:
     counters: Counters
     hooks: Mapping[str, Hook]
     calendar: Calendar
+    report: CountingReport
     apart: Callable[[Hit], bool] = nobody  # hits that count in the summary `bot` alone
     keep_raw: timedelta | None = None
     keep_raw_max: int = 0
+    _sites: set[str] = field(default_factory=set)  # all that were seen at the last look
     _cursors: dict[str, dict[str, str]] = field(default_factory=dict)  # site -> summary -> id
     _warned: dict[str, float] = field(default_factory=dict)  # hook -> when it was last logged
     _failures: dict[str, int] = field(default_factory=dict)  # hook -> hits lost since
@@ -58,7 +64,22 @@ class Counting:
         counters = Counters(redis, calendar, settings.max_labels)
         picked = chosen(settings)
         keep = settings.keep_raw, settings.keep_raw_max
-        return cls(RawLog(redis), counters, picked.hooks, calendar, picked.apart, *keep)
+        report = CountingReport(redis)
+        return cls(RawLog(redis), counters, picked.hooks, calendar, report, picked.apart, *keep)
+
+    def sites(self) -> set[str]:
+        """All there are; while the node that knows them is away, those that there were."""
+        with suppress(NodeAway):
+            self._sites = self.raw.sites()
+        return self._sites | {CANARY}
+
+    def cursors(self, sites: Iterable[str]) -> dict[str, str]:
+        """Site -> cursor, but of those whose node is away."""
+        found = {}
+        for site in sites:
+            with suppress(NodeAway):
+                found[site] = self.cursor(site)
+        return found
 
     def cursor(self, site: str) -> str:
         """The id up to which every summary has counted: after it there is work for some."""
@@ -83,15 +104,21 @@ class Counting:
         if not entries:
             return Step()
         end, hits = entries[-1][0], [hit for _, hit in entries if hit]
-        sums = fold(hits, {name: self.hooks[name] for name in names}, self.calendar, self.apart)
+        counted = hits if site != CANARY else []
+        sums = fold(counted, {name: self.hooks[name] for name in names}, self.calendar, self.apart)
         fresh = [hit for _, hit in news(entries, self.apart, end)]
         batch = Batch(site, names, start, end, sums, recent(fresh), len(fresh), datetime.now(UTC))
+        begun = time.monotonic()
         if not self.counters.apply(batch):
             self._cursors.pop(site, None)  # another counter was first: see where it left off
             return Step()
+        seconds = time.monotonic() - begun
         self._positions(site).update(dict.fromkeys(names, end))
         self._report(site, sums, len(entries) - len(hits))
-        return Step(len(entries), max(0.0, time.time() - order(entries[0][0])[0] / 1000))
+        lag = max(0.0, time.time() - order(entries[0][0])[0] / 1000)
+        if "server" in names:  # others that catch up count the same hits again
+            self.report.counted(site, len(entries), seconds, lag)
+        return Step(len(entries), lag)
 
     def _positions(self, site: str) -> dict[str, str]:
         if site not in self._cursors:
@@ -103,6 +130,7 @@ class Counting:
         """A failing hook is logged once a minute, with how many hits it has lost since."""
         if unreadable:
             log.error("%s: %d entries of the raw log cannot be read", site, unreadable)
+        self.report.failed(unreadable, sums.failures)
         self.counters.note_failures(site, sums.failures, datetime.now(UTC))
         for name, error in sums.errors.items():
             self._failures[name] = self._failures.get(name, 0) + sums.failures[name]
@@ -114,7 +142,8 @@ class Counting:
     def forget(self, site: str, now: datetime) -> None:
         """Drop raw hits that are too old or too many, but none that is not counted."""
         old = START if self.keep_raw is None else f"{max(0, milliseconds(now - self.keep_raw))}-0"
-        while self.raw.trim(site, old, self.keep_raw_max, self.cursor(site)):
+        most = KEPT if site == CANARY else self.keep_raw_max
+        while self.raw.trim(site, old, most, self.cursor(site)):
             pass  # in parts, between which others are served
 
     def reread(self) -> None:
@@ -150,12 +179,14 @@ def work(counting: Counting, lease: Lease, stop: Event) -> None:
     """Count while the lease is ours, looking for new sites every now and then."""
     tidy = warned = 0.0
     while lease.hold() and not stop.is_set():
-        sites = counting.raw.sites()
+        sites = counting.sites()
         if time.monotonic() >= tidy:
             tidy = time.monotonic() + TIDY
-            for site in sites:
+            for site in counting.cursors(sites):
                 counting.forget(site, datetime.now(UTC))
         lag = busy(counting, sites, stop)
+        with suppress(NodeAway):
+            counting.report.tell()
         if lag > BEHIND and time.monotonic() >= warned:
             warned = time.monotonic() + TIDY
             log.warning("counting is %.1f s behind", lag)
@@ -170,7 +201,7 @@ def busy(counting: Counting, sites: set[str], stop: Event) -> float:
             stop.wait(left)
             continue
         begun = time.monotonic()
-        ready = counting.raw.waiting({site: counting.cursor(site) for site in sites}, left)
+        ready = counting.raw.waiting(counting.cursors(sites), left)
         steps = [counting.step(site) for site in ready]
         lag = max([lag, *(step.lag for step in steps)])
         if ready and all(step.hits < BATCH for step in steps):

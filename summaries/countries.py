@@ -17,13 +17,13 @@ def countries(file: Path) -> Callable[[str], str | None]:
     record_of = records(file)
 
     def country_of(address: str) -> str | None:
-        return _code(record_of(address))
+        return code(record_of(address))
 
     return country_of
 
 
-def _code(record: Mapping[str, Any] | None) -> str | None:
-    """As MaxMind and DB-IP have it, {"country": {"iso_code": "DE"}}; as others do, flat."""
+def code(record: Mapping[str, Any] | None) -> str | None:
+    """The country of a record, or of a hit's ip_info. As MaxMind and DB-IP have it, {"country": {"iso_code": "DE"}}; as others do, flat."""
     if record is None:
         return None
     found = record.get("country_code") or record.get("country")

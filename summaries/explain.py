@@ -13,11 +13,25 @@ from tracker import keys
 KINDS = {
     "sites": "The sites that have been seen: a set. SMEMBERS lists them.",
     "lease": "Which counting process is at work: others stand by. Expires 2 seconds after it ends.",
+    "counting": "What the counting process tells of itself for /metrics and /readyz, once a second: `lag` in "
+    "seconds, and `metrics` in Prometheus' text format. Expires 10 seconds after it has stopped.",
+    "canary": "How many `seconds` the last canary took from the door to a wall, and `at` what time it came; "
+    "`failing` tells since when none comes. Expires where none is sent any more.",
+    "mark": "By which a door knows the canary that is under way, once. Expires after 30 seconds.",
+    "sender": "Held by the web process that sends the canary of this period. Expires with it.",
     "raw": "Raw log of {site}: a stream, one entry a hit, field `hit`: JSON. "
     "XREVRANGE … + - COUNT 10 shows the newest.",
     "cursor": "Cursors of {site}: summary -> id in the raw log up to which it has counted.",
     "live": "Channel on which every counted batch of {site} is announced (MessagePack).",
     "trimmed": "Where the raw log of {site} begins: hits up to this id are forgotten. Absent while none is.",
+    "rewrite": "Copy of the raw log of {site} that takes its place when hitwall forget has removed hits. Expires "
+    "after a day, should that have been ended.",
+    "holes": "Counters of {site} that lost their numbers to something foreign: summary and bucket. The counting "
+    "process puts them right from the raw log and takes them off this list.",
+    "foreign": "What somebody else had put under the key {detail} of {site}. It was set aside and is nobody's "
+    "business here: look at it, move it, delete it.",
+    "stray": "What somebody else had put under the key {detail}. It was set aside and is nobody's business "
+    "here: look at it, move it, delete it.",
     "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "
     "appended twice. Expires a day after the last batch, of a Flask application 7 days, of a log file 400.",
     "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",

@@ -57,6 +57,14 @@ def forecast(parts: Sequence[Part], used: float, limit: float) -> Forecast:
     return Forecast(None, at(FAR), all(part.grows() <= FAR for part in parts))
 
 
+def soonest(forecasts: Sequence[Forecast]) -> Forecast:
+    """The one that is full first; where none ever is, all that is taken then."""
+    full = [(found.days, found.most) for found in forecasts if found.days is not None]
+    if full:
+        return Forecast(*min(full))
+    return Forecast(None, sum(found.most for found in forecasts), all(found.ends for found in forecasts))
+
+
 def raw_part(memory: float, hits: int, daily: float, keep: tuple[float | None, int]) -> Part:
     """The raw log: bytes, hits, hits a day; kept for so many days (None: for ever) and hits (0: all)."""
     days, most = keep

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,12 @@ from summaries.buckets import Calendar
 from summaries.chosen import Chosen
 from summaries.counters import FOREIGN, Counters, announcement
 from summaries.feed import LOOK, Feed
+from summaries.health import Checks, Health, Note
+from summaries.metrics import VIEWERS
 from summaries.pictures import Pictures
 from summaries.watched import Watched, gone
 from tracker import keys
+from tracker.nodes import NodeAway
 from tracker.raw import START, RawLog
 
 log = logging.getLogger(__name__)
@@ -27,16 +31,21 @@ TICK = 0.05  # seconds the hub waits for an announcement before it looks around
 class Hub:
     """Feeds by site and kind of bucket. Bound: the walls open, times the sites that exist."""
 
-    def __init__(self, redis: Redis, counters: Counters, calendar: Calendar, picked: Chosen) -> None:
+    def __init__(
+        self, redis: Redis, counters: Counters, calendar: Calendar, picked: Chosen, checks: Checks
+    ) -> None:
         self._pubsub = redis.pubsub()  # type: ignore[no-untyped-call]
         self._counters = counters
         self._calendar = calendar
         self._picked = picked
+        self._checks = checks
+        self._health = Health()  # as it was when Redis was asked last
         self._pictures = Pictures(RawLog(redis), counters, calendar, picked)
         self._sites: dict[str, Watched] = {}
         self._down: datetime | None = None  # since when Redis is out of reach
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self.viewers = 0
+        VIEWERS.set(0)  # the worker before us may have been killed
         self.closed = False
 
     @contextmanager
@@ -45,6 +54,7 @@ class Hub:
         feed = self._sites.setdefault(site, Watched()).feeds.setdefault(kind, Feed(site, kind))
         feed.viewers += 1
         self.viewers += 1
+        VIEWERS.set(self.viewers)
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
         try:
@@ -52,6 +62,7 @@ class Hub:
         finally:
             feed.viewers -= 1
             self.viewers -= 1
+            VIEWERS.set(self.viewers)
 
     def close(self) -> None:
         """End every stream: the process is about to stop."""
@@ -79,6 +90,7 @@ class Hub:
                 self._prune()
                 self._listen()
                 self._refresh()
+                self._health = self._checks.now()
                 pause, self._down = TICK, None
             except RedisError as error:
                 self._lost(error)
@@ -127,19 +139,27 @@ class Hub:
         self._pubsub.close()
 
     def _refresh(self) -> None:
-        """Read what is stale or of a bucket that is over; look at what no announcement tells."""
+        """Bring every site up to date; those of a cluster's node that is away stand still alone."""
         now = datetime.now(UTC)
         for name, watched in list(self._sites.items()):
-            if not watched.heard:
-                continue
-            for feed in list(watched.feeds.values()):
-                bucket = self._calendar.bucket(feed.kind, now)
-                if feed.stale or feed.picture is None or feed.picture.bucket != bucket:
-                    rate = feed.picture.rate if feed.picture else None
-                    feed.show(self._pictures.read(name, bucket, self._picked.hooks, rate, now))
-            if time.monotonic() - watched.looked >= LOOK:
-                watched.looked = time.monotonic()
-                self._look(name, watched, now)
+            try:
+                if watched.heard:
+                    self._update(name, watched, now)
+                watched.down = None
+            except NodeAway:
+                watched.down = watched.down or now
+                watched.spoil()
+
+    def _update(self, name: str, watched: Watched, now: datetime) -> None:
+        """Read what is stale or of a bucket that is over; look at what no announcement tells."""
+        for feed in list(watched.feeds.values()):
+            bucket = self._calendar.bucket(feed.kind, now)
+            if feed.stale or feed.picture is None or feed.picture.bucket != bucket:
+                rate = feed.picture.rate if feed.picture else None
+                feed.show(self._pictures.read(name, bucket, self._picked.hooks, rate, now))
+        if time.monotonic() - watched.looked >= LOOK:
+            watched.looked = time.monotonic()
+            self._look(name, watched, now)
 
     def _look(self, name: str, watched: Watched, now: datetime) -> None:
         """Active visitors, the backlog, and whether an announcement has failed to come."""
@@ -152,12 +172,19 @@ class Hub:
 
     def _draw(self) -> None:
         now = datetime.now(UTC)
+        found = replace(self._health, spool=self._checks.spool())
+        notes = self._checks.notes(found, now)
         for watched in list(self._sites.values()):
             beside = {
                 "active": watched.active,
                 "lag": watched.lag,
                 "watching": sum(feed.viewers for feed in watched.feeds.values()),
-                "notes": watched.notes(now) if self._down is None else gone(self._down),
+                "canary": self._checks.to_screen(found, now),
+                "notes": self._notes(watched, now) + notes,
             }
             for feed in list(watched.feeds.values()):
                 feed.draw(now, beside)
+
+    def _notes(self, watched: Watched, now: datetime) -> list[Note]:
+        since = self._down or watched.down
+        return gone(since) if since else watched.notes(now)

@@ -7,6 +7,7 @@ from redis import Redis, RedisError
 from redis.exceptions import LockError
 
 from tracker import keys
+from tracker.nodes import NodeAway
 
 LEASE = 2.0  # seconds after which another counter takes over from one that was killed
 
@@ -17,14 +18,16 @@ class Lease:
     def __init__(self, redis: Redis) -> None:
         self._lock = redis.lock(keys.LEASE, timeout=LEASE, thread_local=False)
         self._until = 0.0
+        self._held = False
 
     def hold(self) -> bool:
-        """Take it or keep it; False while another has it."""
+        """Take it or keep it; False while another has it. While its node is away, whoever had it goes on."""
         if time.monotonic() < self._until:
             return True
-        held = self._renew() or self._lock.acquire(blocking=False)
-        self._until = time.monotonic() + LEASE / 4 if held else 0.0
-        return held
+        with suppress(NodeAway):
+            self._held = self._renew() or self._lock.acquire(blocking=False)
+        self._until = time.monotonic() + LEASE / 4 if self._held else 0.0
+        return self._held
 
     def _renew(self) -> bool:
         try:

@@ -10,6 +10,8 @@ from redis import RedisError
 from summaries.buckets import KINDS
 from summaries.feed import LOOK, QUIET
 from summaries.hub import Hub
+from summaries.metrics import FRAMES, TURNED_AWAY
+from tracker.hit import CANARY
 from tracker.sites import Sites
 
 BEAT = 15.0  # seconds between comment lines at most; only a write tells that a browser has gone
@@ -42,7 +44,7 @@ class LiveBlueprint(ServerSentEventsBlueprint):  # type: ignore[misc]
         if self.hub.closed or self.hub.viewers >= self._most:
             return _refuse(503, "as many walls are open as this process serves; try again")
         try:
-            if not self._sites.known(site):
+            if site != CANARY and not self._sites.known(site):
                 return _refuse(404, "no hit of this site has been seen")
         except RedisError:
             return _refuse(503, "Redis is out of reach; try again")
@@ -61,6 +63,7 @@ class LiveBlueprint(ServerSentEventsBlueprint):  # type: ignore[misc]
                 message = feed.wait(seen)
                 if message is not seen:
                     seen = message
+                    FRAMES.inc()
                     yield message
                 if time.monotonic() >= beat:
                     beat = time.monotonic() + BEAT - WAKES
@@ -68,6 +71,7 @@ class LiveBlueprint(ServerSentEventsBlueprint):  # type: ignore[misc]
 
 
 def _refuse(status: int, why: str) -> Response:
+    TURNED_AWAY.labels(str(status)).inc()
     response = Response(f"{why}\n", status, mimetype="text/plain")
     response.headers.update(HEADERS)
     if status == 503:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from summaries.figures import Hits, RawHit
 from summaries.turns import rest
+from tracker.hit import Hit
 from tracker.raw import AHEAD, START, Entry, RawLog, milliseconds, order
 
 MOST_HITS = 1_000  # of a page
@@ -18,7 +19,8 @@ LAST = "+"
 
 @dataclass(frozen=True)
 class Window:
-    """Hits that happened from `start` up to but not at `end`, those after the id `after` in that order.
+    """Hits that happened from `start` up to but not at `end`, those after the id `after` in that order,
+    of one visitor or address, or of all.
 
     A hit's id tells when it arrived; an imported one happened long before.
     """
@@ -28,9 +30,14 @@ class Window:
     after: str = ""
     limit: int = 100  # 1 up to MOST_HITS
     order: Literal["newest", "oldest"] = "newest"
+    visitor: str = ""
+    remote: str = ""  # as a hit keeps it
 
-    def holds(self, at: datetime) -> bool:
-        return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
+    def holds(self, hit: Hit) -> bool:
+        """Whether the hit is wanted, `after` aside."""
+        late = self.start is None or hit.at >= self.start
+        is_theirs = self.visitor in ("", hit.visitor) and self.remote in ("", hit.remote)
+        return late and (self.end is None or hit.at < self.end) and is_theirs
 
     @property
     def earliest(self) -> str:
@@ -45,7 +52,7 @@ def look(raw: RawLog, site: str, window: Window) -> Hits:
     entries = _newest(raw, site, window) if window.order == "newest" else _oldest(raw, site, window)
     for last, hit in islice(entries, SCAN_MOST):
         scanned += 1
-        if hit and window.holds(hit.at):
+        if hit and window.holds(hit):
             if len(found) == window.limit:
                 return Hits(site, found, found[-1].id)
             found.append(RawHit(last, hit))

@@ -19,7 +19,7 @@ class Reply:
 
     body: Any
     rows: Sequence[msgspec.Struct] = ()  # of the body, for CSV and NDJSON
-    version: str | None = ""  # changes when the body does; empty: what is sent tells; None: nothing does
+    version: str | None = ""  # the cursor, where there is one; None: it has no version
     kind: type[msgspec.Struct] | None = None  # of the rows, where the endpoint has several
     pages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # next, prev -> parameters
 
@@ -38,15 +38,15 @@ def respond(endpoint: Endpoint, reply: Reply) -> Response:
     if links:
         response.headers["Link"] = ", ".join(links)
     if reply.version is not None:
-        response.set_etag(_version(reply.version, name, sent))
+        response.set_etag(_version(reply.version, sent))
     response.make_conditional(request)
     return response
 
 
-def _version(version: str, name: str, sent: bytes) -> str:
-    if not version:
-        return blake2b(sent, digest_size=12).hexdigest()
-    return version if name == "json" else f"{version}.{name}"
+def _version(cursor: str, sent: bytes) -> str:
+    """Numbers may change where the cursor stands: by hitwall forget and recount, and as they expire."""
+    digest = blake2b(sent, digest_size=12).hexdigest()
+    return f"{cursor}.{digest}" if cursor else digest
 
 
 def _address(said: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ counters grow by what those of the last 7 days take, month counters by what thos
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 from redis import Redis
@@ -15,9 +16,10 @@ from redis import Redis
 from summaries.buckets import KINDS, Calendar
 from summaries.counters import Counters
 from summaries.fold import BOT
-from summaries.forecast import Forecast, Part, counter_part, forecast, raw_part
-from summaries.stock import RECENT, Stock, take_stock
+from summaries.forecast import Forecast, Part, counter_part, forecast, raw_part, soonest
+from summaries.stock import RECENT, Stock, memory_of, take_stock
 from tracker import keys
+from tracker.append import server_of
 from tracker.raw import START, Entry, RawLog, order
 from tracker.settings import Settings
 
@@ -54,7 +56,7 @@ class Status:
     used: int
     limit: int  # 0 where Redis tells none
     maxmemory: bool  # whether the limit is one that was set, else the memory of Redis's machine
-    forecast: Forecast
+    forecast: Forecast  # of a cluster, that of the node which is full first
 
 
 @dataclass(frozen=True)
@@ -70,23 +72,22 @@ class Observer:
         """All there is to say."""
         calendar = Calendar.of(self.settings)
         stocks = take_stock(self.redis, calendar, self.now)
+        memories = memory_of(self.redis)
         sites: list[SiteStatus] = []
-        parts: list[Part] = []
+        parts: dict[str, list[Part]] = {server: [] for server in memories}
         for site in sorted(RawLog(self.redis).sites()):
             own = {kind: stocks.get((site, kind), Stock()) for kind in KINDS}
             sites.append(self._site(site, calendar, list(own.values())))
-            parts += self._parts(sites[-1], calendar, own)
-        info: Any = self.redis.info("memory")
+            parts[server_of(self.redis, site)] += self._parts(sites[-1], calendar, own)
         refused: Any = self.redis.hgetall(keys.refused(self.now.astimezone(UTC)))
-        limit = int(info.get("maxmemory", 0)) or int(info.get("total_system_memory", 0))
         return Status(
             sites=sites,
             counting=bool(self.redis.exists(keys.LEASE)),
             refused={reason.decode(): int(hits) for reason, hits in refused.items()},
-            used=info["used_memory"],
-            limit=limit,
-            maxmemory=bool(info.get("maxmemory")),
-            forecast=forecast(parts, info["used_memory"], limit or float("inf")),
+            used=sum(memory.used for memory in memories.values()),
+            limit=sum(memory.limit for memory in memories.values()),
+            maxmemory=all(memory.maxmemory for memory in memories.values()),
+            forecast=soonest([forecast(parts[name], m.used, m.limit or inf) for name, m in memories.items()]),
         )
 
     def _site(self, site: str, calendar: Calendar, stocks: list[Stock]) -> SiteStatus:

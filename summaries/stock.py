@@ -9,6 +9,7 @@ from redis import Redis
 
 from summaries.buckets import Calendar
 from tracker import keys
+from tracker.cluster import Cluster
 
 SAMPLES = 20_000  # counters measured, shared out among all sorts
 EACH = 5  # of one sort, where there are not so many sorts; one at least
@@ -32,6 +33,15 @@ class Stock:
         return sum(self.counts.values())
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Of one server, in bytes."""
+
+    used: int
+    limit: int  # 0 where it tells none
+    maxmemory: bool  # whether the limit is one that was set, else the memory of its machine
+
+
 def take_stock(redis: Redis, calendar: Calendar, now: datetime) -> dict[tuple[str, str], Stock]:
     """(site, kind of bucket) -> its counters."""
     stocks: dict[tuple[str, str], Stock] = {}
@@ -47,6 +57,19 @@ def take_stock(redis: Redis, calendar: Calendar, now: datetime) -> dict[tuple[st
     for stock in stocks.values():
         _weigh(stock, _measure(redis, stock, each))
     return stocks
+
+
+def memory_of(redis: Redis) -> dict[str, Memory]:
+    """Server -> its memory, by the name that server_of gives it."""
+    if not isinstance(redis, Cluster):
+        return {"": _memory(redis)}
+    return {name: _memory(master) for name, master in redis.masters().items()}
+
+
+def _memory(server: Redis) -> Memory:
+    info: Any = server.info("memory")
+    most = int(info.get("maxmemory", 0))
+    return Memory(int(info["used_memory"]), most or int(info.get("total_system_memory", 0)), most > 0)
 
 
 def _put(stock: Stock, name: str, key: keys.Key, recent: bool) -> None:

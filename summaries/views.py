@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import request
+from flask import g, request
 from gevent import get_hub
 
 from summaries import queries as q
@@ -39,7 +39,10 @@ class Views:
         self._document: dict[str, Any] = document(ENDPOINTS)
 
     def sites(self, query: q.Plain) -> Reply:
+        """Those that may be seen by who asks."""
         rows = self._ask.sites(datetime.now(UTC))
+        if g.get("stranger"):
+            rows = [row for row in rows if self._settings.is_public(row.site)]
         return Reply(q.Sites(rows), rows)
 
     def summaries(self, query: q.Plain, site: str) -> Reply:
@@ -48,8 +51,7 @@ class Views:
         return Reply(q.Summaries(site, rows), rows)
 
     def summary(self, query: q.SummaryQuery, site: str, summary: str) -> Reply:
-        now = datetime.now(UTC)
-        span = self._span(query, now)
+        span = self._span(query, datetime.now(UTC))
         wish = Wish(query.limit, query.page, query.order, query.search)
         found = self._ask.summary(site, summary, span, wish)
         pages = {}
@@ -57,14 +59,12 @@ class Views:
             pages["next"] = {"page": str(query.page + 1)}
         if query.page > 1:
             pages["prev"] = {"page": str(query.page - 1)}
-        version = self._version(found.cursor, query, span, now) if found.exact else None
-        return Reply(found, found.labels, version, pages=pages)
+        return Reply(found, found.labels, found.cursor if found.exact else None, pages=pages)
 
     def series(self, query: q.Timed, site: str, summary: str, label: str) -> Reply:
-        now = datetime.now(UTC)
-        span = self._span(query, now)
+        span = self._span(query, datetime.now(UTC))
         found = self._ask.series(site, summary, label, span)
-        return Reply(found, found.points, self._version(found.cursor, query, span, now))
+        return Reply(found, found.points, found.cursor)
 
     def label(self, query: q.LabelQuery, site: str, summary: str) -> Reply:
         return self.series(query, site, summary, query.label)
@@ -119,11 +119,3 @@ class Views:
     def _span(self, query: q.Timed, now: datetime) -> Span:
         texts = (query.at or "", query.from_ or "", query.to or "")
         return Span.of(self._ask.calendar, query.bucket, texts, now)
-
-    def _version(self, cursor: str, query: q.Timed, span: Span, now: datetime) -> str:
-        """The cursor, and what else an answer hangs on: the bucket of now, and what has expired."""
-        calendar = self._ask.calendar
-        implied = "" if query.at or query.to else f".{span.bucket}"
-        ends = [calendar.expires(bucket) for bucket in (*span.before(calendar), *span.buckets(calendar))]
-        gone = sum(end is not None and end <= now.timestamp() for end in ends)
-        return f"{cursor}{implied}.expired-{gone}" if gone else f"{cursor}{implied}"

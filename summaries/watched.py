@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from summaries.counters import Announcement
 from summaries.feed import Feed
+from summaries.health import Note
 
 LAGGING = 5.0  # seconds that hits may wait to be counted before the walls say so
-
-Note = dict[str, str]  # `what` keeps the numbers from being up to date, and `since` when, to the second
 
 
 @dataclass
@@ -19,6 +18,7 @@ class Watched:
     feeds: dict[str, Feed] = field(default_factory=dict)  # by kind of bucket
     asked: bool = False  # subscribed to; `heard` once Redis has confirmed it
     heard: bool = False
+    down: datetime | None = None  # since when its node of the cluster is away
     looked: float = float("-inf")
     active: int = 0
     lag: float = 0.0  # age of the oldest hit that is not counted, seconds
@@ -39,7 +39,7 @@ class Watched:
 
     def notes(self, now: datetime) -> list[Note]:
         """What is wrong with the numbers."""
-        found = [
+        found: list[Note] = [
             {"what": f"The summary {name} lacks {hits} hits of today, its hook failed on them"}
             for name, hits in self.failures.items()
         ]

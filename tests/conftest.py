@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
+from tests.faults import ledger
 from tests.postgres import emptied, started_postgres
 from tests.service import Service, running
 
@@ -22,6 +23,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests of faults have sent, and what became of it."""
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    if rows := ledger.rows_of(reports):
+        terminalreporter.section("faults")
+        terminalreporter.write_line("\n".join(ledger.as_text(rows)))
+
+
+@pytest.fixture
+def table(record_property: Callable[[str, object], None]) -> ledger.Table:
+    """Where a test puts its rows; they are printed when all tests are done."""
+    return ledger.Table(record_property)
 
 
 @pytest.fixture

@@ -3,14 +3,17 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -41,7 +44,10 @@ class Service:
         chosen = {f"HITWALL_{name.upper()}": value for name, value in settings.items()}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HITWALL_")}
         self.url = url
-        self.environ = {**kept, "REDIS_URL": url, "HITWALL_PORT": str(self.port), **chosen}
+        data = mkdtemp(prefix="hitwall-")  # the spool of a door, for one
+        weakref.finalize(self, shutil.rmtree, data, ignore_errors=True)
+        ours = {"REDIS_URL": url, "HITWALL_PORT": str(self.port), "HITWALL_DATA": data}
+        self.environ = {**kept, **ours, **chosen}
         self.settings = Settings.read(self.environ)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -24,7 +24,7 @@ PAGE = "/a.gif?url=https://example.com/"
 CROSS = [
     ("Cache-Control", "no-store"),
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", "X-Hitwall"),
+    ("Access-Control-Expose-Headers", "X-Hitwall, Retry-After"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
     ("X-Content-Type-Options", "nosniff"),
 ]

@@ -18,6 +18,10 @@ HOST = "shop.example:8080"
 PLAIN = {
     "sites": (keys.SITES, "The sites that have been seen"),
     "lease": (keys.LEASE, "Which counting process is at work"),
+    "counting": (keys.COUNTING, "What the counting process tells of itself"),
+    "canary": (keys.CANARY, "How many `seconds` the last canary took"),
+    "mark": (keys.MARK, "By which a door knows the canary"),
+    "sender": (keys.SENDER, "the web process that sends the canary"),
     "raw": (keys.raw(HOST), f"Raw log of {HOST}"),
     "cursor": (keys.cursor(HOST), f"Cursors of {HOST}"),
     "live": (keys.live(HOST), f"every counted batch of {HOST}"),
@@ -25,7 +29,11 @@ PLAIN = {
         keys.seen(HOST, "web-1"),
         f"How far the source web-1 has been appended to the raw log of {HOST}",
     ),
+    "rewrite": (keys.rewrite(HOST), f"Copy of the raw log of {HOST}"),
     "trimmed": (keys.trimmed(HOST), f"Where the raw log of {HOST} begins"),
+    "holes": (keys.holes(HOST), f"Counters of {HOST} that lost their numbers"),
+    "foreign": (keys.foreign(keys.raw(HOST), 1), f"put under the key raw of {HOST}"),
+    "stray": (keys.foreign(keys.SITES, 1), f"put under the key {keys.SITES}. It was set aside"),
     "active": (keys.active(HOST, NOW), f"Visitors of {HOST} active in the minute 2126-11-21T06:31 UTC"),
     "failed": (keys.failed(HOST, NOW), f"Hits of {HOST} that are missing in a summary"),
     "refused": (keys.refused(NOW), "refused at the doors on 2126-11-21 UTC"),
@@ -44,6 +52,8 @@ def test_every_kind_of_key_is_explained_here() -> None:
             "cursor",
             "live",
             "trimmed",
+            "rewrite",
+            "holes",
         }
     )
 

@@ -20,11 +20,11 @@ def test_a_connection_is_given_up_when_no_request_has_come_for_its_time_and_not_
         handler = cast(Handler, Silent(ours))
         WAITING[handler] = 100.0
         try:
-            close_silent(100.0 + IDLE - 0.1)
+            close_silent(100.0 + IDLE - 0.1, IDLE)
             ours.setblocking(False)
             theirs.sendall(b"G")
             assert ours.recv(1) == b"G"
-            close_silent(100.0 + IDLE)
+            close_silent(100.0 + IDLE, IDLE)
             assert ours.recv(1) == b""  # so the server's own reading ends, and it closes
         finally:
             del WAITING[handler]

@@ -20,6 +20,7 @@ KINDS_OF_SITE = {
     "raw": keys.raw,
     "cursor": keys.cursor,
     "live": keys.live,
+    "holes": keys.holes,
 }
 ARABIC = "".join(chr(0x660 + int(c)) if c != "-" else c for c in "2026-11-21")  # digits, but not ours
 FOREIGN = [
@@ -42,6 +43,10 @@ FOREIGN = [
     "hitwall:{a}:seen:",
     "hitwall:{a}:seen:Web 1",
     "hitwall:refused:2026-11",
+    "hitwall:{a}:foreign:raw",
+    "hitwall:{a}:foreign:raw:x",
+    "{hitwall:sites}:foreign",
+    "{sites}:foreign:1",
     "xhitwall:sites",
     "hitwall:sitesx",
     "hitwall:{example.com}:hits:url:day:" + ARABIC,
@@ -73,6 +78,15 @@ def test_keys_with_a_time_or_a_source_parse_back(site: str, at: datetime, source
     assert keys.parse(keys.salt(at)) == Key("salt", detail=f"{at:%Y-%m-%d}")
 
 
+@given(site=SITES, moment=st.integers(0, 2**63))
+def test_where_a_foreign_value_goes_parses_back(site: str, moment: int) -> None:
+    counter = keys.counter(site, "hits", "url", "hour:2026-11-21T06")
+    for key, rest in ((keys.raw(site), "raw"), (counter, "hits:url:hour:2026-11-21T06")):
+        assert keys.parse(keys.foreign(key, moment)) == Key("foreign", site, detail=rest)
+    for key in (keys.SITES, keys.LEASE, keys.refused(NOW), keys.salt(NOW), keys.posted("0af" * 10 + "12")):
+        assert keys.parse(keys.foreign(key, moment)) == Key("stray", detail=key)
+
+
 def test_the_keys_are_those_of_the_contract() -> None:
     bucket = "hour:2026-11-21T06"
     assert [
@@ -87,6 +101,9 @@ def test_the_keys_are_those_of_the_contract() -> None:
         keys.live("example.com"),
         keys.refused(NOW),
         keys.salt(NOW),
+        keys.holes("example.com"),
+        keys.foreign(keys.raw("example.com"), 1763706671234567890),
+        keys.foreign(keys.SITES, 1763706671234567890),
     ] == [
         "hitwall:sites",
         "hitwall:lease",
@@ -99,6 +116,9 @@ def test_the_keys_are_those_of_the_contract() -> None:
         "hitwall:{example.com}:live",
         "hitwall:refused:2126-11-21",
         "hitwall:salt:2126-11-21",
+        "hitwall:{example.com}:holes",
+        "hitwall:{example.com}:foreign:raw:1763706671234567890",
+        "{hitwall:sites}:foreign:1763706671234567890",
     ]
     assert (keys.parse(keys.SITES), keys.parse(keys.LEASE)) == (Key("sites"), Key("lease"))
 

@@ -15,7 +15,7 @@ from tests.hits import NOW, PROPERTY, generated_hits, hit
 from tests.spooling import adopting, batch, positions, ran, started, taken
 from tracker.hit import Hit
 from tracker.spool import Spool
-from tracker.spool_file import record_of
+from tracker.spool_record import record_of
 from tracker.storage import Batch
 
 
@@ -239,7 +239,7 @@ import resource, sys
 from pathlib import Path
 from tests.spooling import batch, positions
 from tracker.spool import Spool
-from tracker.spool_file import record_of
+from tracker.spool_record import record_of
 size = len(record_of(batch(1)))
 resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + size // 2, resource.RLIM_INFINITY))
 spool = Spool(Path(sys.argv[1]), "redis")

@@ -14,10 +14,11 @@ GIF = (
 )
 CROSS_ORIGIN: Headers = [
     ("Access-Control-Allow-Origin", "*"),
-    ("Access-Control-Expose-Headers", "X-Hitwall"),
+    ("Access-Control-Expose-Headers", "X-Hitwall, Retry-After"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
     ("X-Content-Type-Options", "nosniff"),
 ]
+AWAY = 5  # seconds after which a hit may be sent again that could not be stored
 NO_STORE: Headers = [("Cache-Control", "no-store"), *CROSS_ORIGIN]
 PIXEL: Headers = [("Content-Type", "image/gif"), ("Content-Length", str(len(GIF))), *NO_STORE]
 EMPTY: Headers = [("Content-Length", "0"), *NO_STORE]
@@ -37,11 +38,14 @@ def accept(start: StartResponse, method: str) -> Iterable[bytes]:
     return [GIF]
 
 
-def refuse(start: StartResponse, method: str, status: int, why: str) -> Iterable[bytes]:
-    """The pixel all the same, so that no page shows a broken image, and the reason in a header."""
+def refuse(start: StartResponse, method: str, status: int, why: str, after: int = 0) -> Iterable[bytes]:
+    """The pixel all the same, so that no page shows a broken image, and the reason in a header.
+
+    `after`: seconds after which the same may be sent again, where it is not the store that is away.
+    """
     said = [("X-Hitwall", why)]
-    if status == 503:
-        said.append(("Retry-After", "5"))
+    if after or status == 503:
+        said.append(("Retry-After", str(after or AWAY)))
     if status == 405:
         said.append(("Allow", "GET, POST, OPTIONS"))
     line = f"{status} {HTTPStatus(status).phrase}"

@@ -3,29 +3,38 @@
 -- KEYS[1]  stream   the site's raw log
 -- KEYS[2]  string   last position appended from this source
 -- KEYS[3…] strings  further names of the source; they get the position, too
--- ARGV[1]  position of this batch
+-- ARGV[1]  seconds for which the position is remembered
 -- ARGV[2]  the position that must stand at KEYS[2], empty for none;
---          or "<": any number smaller than ARGV[1] (a source that counts its batches)
--- ARGV[3]  seconds for which the position is remembered
--- ARGV[4…] hits, JSON, one each
+--          or "<": any number smaller than that of the batch (a source that counts its batches)
+-- ARGV[3…] the batches, in their order: each its position, the number of its hits, and those, JSON, one each
 --
--- Returns the number of hits appended and 1 where the log is new; 0 where the batch was there already;
--- -1 where another position stands at KEYS[2].
+-- Returns the number of hits appended and 1 where the log is new; 0 where all was there already;
+-- -1 where another position stands at KEYS[2]. It writes in either case but the last: what waits until
+-- replicas have it would else wait for nothing where a batch comes again.
 local last = redis.call('GET', KEYS[2]) or ''
-if ARGV[2] == '<' then
-  if last ~= '' and tonumber(last) >= tonumber(ARGV[1]) then
-    return {0, 0}
-  end
-elseif last == ARGV[1] then
-  return {0, 0}
-elseif last ~= ARGV[2] then
-  return {-1, 0}
-end
 local new = 1 - redis.call('EXISTS', KEYS[1])
-for i = 4, #ARGV do
-  redis.call('XADD', KEYS[1], '*', 'hit', ARGV[i])
+local appended, moved, at = 0, false, 3
+while at < #ARGV do
+  local position, size = ARGV[at], tonumber(ARGV[at + 1])
+  local is_next = last ~= position
+  if ARGV[2] == '<' then
+    is_next = last == '' or tonumber(last) < tonumber(position)
+  elseif is_next and last ~= ARGV[2] then
+    return {-1, 0}
+  end
+  if is_next then
+    for i = at + 2, at + 1 + size do
+      redis.call('XADD', KEYS[1], '*', 'hit', ARGV[i])
+    end
+    appended, moved, last = appended + size, true, position
+  end
+  at = at + 2 + size
 end
 for i = 2, #KEYS do
-  redis.call('SET', KEYS[i], ARGV[1], 'EX', ARGV[3])
+  if moved then
+    redis.call('SET', KEYS[i], last, 'EX', ARGV[1])
+  else
+    redis.call('EXPIRE', KEYS[i], ARGV[1])
+  end
 end
-return {#ARGV - 3, new}
+return {appended, new}

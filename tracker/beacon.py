@@ -8,14 +8,17 @@ from typing import Any
 from redis import Redis, RedisError
 
 from tracker.answers import CROSS_ORIGIN, PREFLIGHT, StartResponse, accept, refuse
+from tracker.canary import recognise
 from tracker.group_commit import GroupCommit, NotStored
-from tracker.hit import BadHit
+from tracker.hit import CANARY, BadHit, Hit
 from tracker.pixel import PixelReader
 from tracker.raw import RawLog
 from tracker.refusals import Refusals
 from tracker.settings import Settings
 from tracker.sites import Sites
-from tracker.visitors import Visitors
+from tracker.spool import Spool
+from tracker.spooled import DOOR
+from tracker.visitors import DoorVisitors
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -27,9 +30,11 @@ class Beacon:
 
     def __init__(self, app: Wsgi, settings: Settings, redis: Redis, sites: Sites, script: Path) -> None:
         self._app = app
-        self._reader = PixelReader(settings, Visitors(settings.visitor, redis))
+        self._redis = redis
+        self._reader = PixelReader(settings, DoorVisitors(settings.visitor, redis))
         self._sites = sites
-        self._commit = GroupCommit(RawLog(redis))
+        spool = Spool(settings.data / "spool", DOOR, settings.spool_mb * 2**20)
+        self.commit = GroupCommit(RawLog(redis, settings.replicas), spool)
         self._refusals = Refusals(redis)
         self._script = read_script(script, settings.visitor == "cookie")
 
@@ -50,8 +55,7 @@ class Beacon:
             if method not in ("GET", "POST"):
                 raise BadHit("bad method", "a hit comes by GET or POST", 405)
             hit = self._reader.read(environ, datetime.now(UTC))
-            self._sites.admit(hit.site)
-            self._commit.append(hit)
+            self.commit.append(self._admitted(hit))
         except BadHit as bad:
             self._refusals.count(bad.reason)
             return refuse(start, method, bad.status, str(bad))
@@ -59,6 +63,13 @@ class Beacon:
             self._refusals.count("not stored")
             return refuse(start, method, 503, "not stored: the store is out of reach, try again")
         return accept(start, method)
+
+    def _admitted(self, hit: Hit) -> Hit:
+        """The hit, or the canary that it is. Raises BadHit."""
+        if hit.site == CANARY:
+            return recognise(self._redis, hit)
+        self._sites.admit(hit.site)
+        return hit
 
     def _serve_script(self, start: StartResponse) -> Iterable[bytes]:
         headers = [

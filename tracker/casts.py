@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tracker.cluster_map import is_cluster, seeds
 from tracker.hit import BadHit, site_name
 
 # Of a CSP source: no character of it may end the directive. https://www.w3.org/TR/CSP3/#grammardef-host-source
@@ -102,14 +103,18 @@ def host(value: str) -> str:
 
 
 def redis_url(value: str) -> str:
-    parts = urlsplit(value)
     try:
-        known = parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
+        known = not value or (bool(seeds(value)) if is_cluster(value) else _is_redis(value))
     except ValueError:
         known = False
-    if value and not known:
-        raise ValueError("takes an address such as redis://127.0.0.1:6379/0")
+    if not known:
+        raise ValueError("takes an address such as redis://127.0.0.1:6379/0 or redis+cluster://node-1,node-2:7000")
     return value
+
+
+def _is_redis(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in ("redis", "rediss", "unix") and parts.port != 0
 
 
 def age(value: str) -> timedelta | None:

@@ -46,11 +46,13 @@ class TrackUsage:
                 "init_app(app) once for each application."
             )
         settings = settings_of(app)
+        outboxes = outboxes_of(app, self._storage if storage is None else storage, settings)
+        hashed = all(outbox.hashes_addresses for outbox in outboxes)
         counted = CountedApp(
-            FlaskReader(app.name, site_of(app), settings),
+            FlaskReader(app.name, site_of(app), settings, hashed),
             Cookies(bool(entry(app, "TRACK_USAGE_COOKIE", False)) and settings.visitor == "cookie"),
             Views(self._marks, all_count(app)),
-            outboxes_of(app, self._storage if storage is None else storage, settings),
+            outboxes,
         )
         counted.connect(app)
         app.extensions[NAME] = counted

@@ -8,9 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Request, g
+from msgspec import structs
 from werkzeug.exceptions import SecurityError
 
 from tracker import fields, geoip, remote, scalars
+from tracker.addresses import Addresses
 from tracker.flask_visitors import username
 from tracker.headers import Environ, KeptHeaders, asks_not, environ_name, header
 from tracker.hit import DEFAULT_PORT, MAX_URL, BadHit, Hit, site_name
@@ -51,14 +53,20 @@ class Visit:
 
 
 class FlaskReader:
-    """Turns requests to one application into hits, as the settings say."""
+    """Turns requests to one application into hits, as the settings say.
 
-    def __init__(self, app: str, site: str, settings: Settings) -> None:
+    `hashed` is whether every storage hashes addresses itself where HITWALL_IP is hash: a request must not
+    wait for the salt, which is in Redis. Else none is kept.
+    """
+
+    def __init__(self, app: str, site: str, settings: Settings, hashed: bool = False) -> None:
         self._app = scalars.line(app, NAME)
         self._site = site  # empty: the host of each request
         self._hops = settings.trusted_proxies
         self._kept = KeptHeaders((*settings.headers, "X-Forwarded-For"))
         self._record = geoip.records(settings.geoip) if settings.geoip else None
+        self._addresses = Addresses(settings)
+        self._leaves = hashed and settings.ip == "hash"
 
     def read(self, request: Request, visit: Visit, status: int, size: int) -> Hit:
         """The hit of the request that is being answered; `size` is the number of bytes of its body.
@@ -66,10 +74,8 @@ class FlaskReader:
         Raises BadHit where the request names no site to count for.
         """
         environ = request.environ
-        private = asks_not(environ)
         endpoint = scalars.line(request.endpoint or "", NAME)
-        client = self._client(environ, private)
-        return Hit(
+        hit = Hit(
             at=visit.at,
             source="flask",
             status=status,
@@ -83,12 +89,18 @@ class FlaskReader:
             track_var=scalars.flat(g.get("track_var")),
             username=username(request, g.get("_login_user")),
             authorization=bool(environ.get("HTTP_AUTHORIZATION")),
-            remote=client,
-            ip_info=geoip.flat(self._record(client)) if self._record else {},
-            headers=self._headers(environ, private),
+            remote=self._client(environ),
+            headers=self._headers(environ),
             **self._place(request),
             **sent(environ),
         )
+        return self._located(hit if self._leaves else self._addresses.kept(hit, asks_not(environ)))
+
+    def _located(self, hit: Hit) -> Hit:
+        """With what is known of where the address is that the hit keeps."""
+        if self._record is None or hit.ip_info:
+            return hit
+        return structs.replace(hit, ip_info=geoip.flat(self._record(hit.remote)))
 
     def _place(self, request: Request) -> dict[str, Any]:
         environ = request.environ
@@ -100,16 +112,15 @@ class FlaskReader:
             _check_host(request)
         return {"site": self._site or site, "origin": origin}
 
-    def _client(self, environ: Environ, private: bool) -> str:
-        """The visitor's address, or the network it is in."""
+    def _client(self, environ: Environ) -> str:
+        """The visitor's address."""
         forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
-        found = remote.client(environ.get("REMOTE_ADDR") or "", forwarded, self._hops)
-        return remote.network(found) if private else found
+        return remote.client(environ.get("REMOTE_ADDR") or "", forwarded, self._hops)
 
-    def _headers(self, environ: Environ, private: bool) -> dict[str, str]:
+    def _headers(self, environ: Environ) -> dict[str, str]:
         """The headers of the settings, the addresses of proxies, and always the wish not to be tracked."""
-        kept = self._kept.of(environ, private)
-        if private:
+        kept = self._kept.of(environ)
+        if asks_not(environ):
             there = set(map(environ_name, kept))
             wishes = {environ_name(name): name for name in ASKS_NOT}
             kept.update({wishes[key]: "1" for key in wishes.keys() - there if environ.get(key) == "1"})

@@ -1,36 +1,49 @@
-"""GroupCommit: requests that arrive while one append is under way go together in the next."""
+"""GroupCommit: requests that arrive while one append is under way go together in the next.
 
-import logging
+What Redis does not take in time waits on the disk, with the source and the position under which it was
+tried: a replayer hands it over later, and Redis knows what it has already. A source whose batches wait there
+appends nothing by itself any more, or what waits would be taken for stored; a new source goes on.
+"""
+
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gevent
 from gevent.event import Event
-from redis import RedisError
+from gevent.lock import BoundedSemaphore
+from redis import ConnectionError, RedisError
 
+from tracker import metrics
+from tracker.append import TooFewReplicas
 from tracker.hit import Hit
+from tracker.outage import Outages
 from tracker.raw import RawLog
+from tracker.spool import Spool
+from tracker.storage import Batch
 
-log = logging.getLogger(__name__)
-
-DEADLINE = 2.0  # seconds a batch is tried for; a visitor's browser is waiting
+TIMEOUT = 0.5  # seconds that the doors' own client waits for Redis; what takes longer goes to the disk
+DEADLINE = 1.0  # seconds a batch is tried for; a restart of Redis takes 0.3, a browser is waiting
 PAUSE = 0.05  # seconds between two tries
+LONGEST = 10.0  # seconds a request waits in all, should the disk hang
+KEPT = 7 * 86_400  # seconds a batch's position is remembered: so long it may wait on disk and be there once
 MOST_WAITING = 10_000  # hits that may wait for one append; further ones are turned away
+MOST_TOGETHER = 1000  # hits of one append, some 5 ms in which Redis serves nobody else
+RETRIED = (ConnectionError, TooFewReplicas)  # what may be over in a moment; a hung Redis holds nobody twice
 
 
 class NotStored(Exception):
-    """The hit is not known to be in the raw log; the message says why."""
+    """The hit is neither in the raw log nor on the disk, as far as is known; the message says why."""
 
 
-class Batch:
-    """Hits that go together, and the news of what became of them."""
+class Moment:
+    """Hits that go together, and the sites of which they are kept."""
 
     def __init__(self) -> None:
         self.hits: dict[str, list[Hit]] = {}
         self.size = 0
+        self.lost: set[str] | None = None  # sites whose hits are not kept; None: all
         self.done = Event()
-        self.error: Exception | None = None
 
     def add(self, hit: Hit) -> None:
         self.hits.setdefault(hit.site, []).append(hit)
@@ -38,61 +51,117 @@ class Batch:
 
 
 class GroupCommit:
-    """Appends hits for many greenlets of one process, which is one source."""
+    """Appends hits for many greenlets of one process; `spool` has those that Redis did not take."""
 
-    def __init__(self, raw: RawLog) -> None:
+    def __init__(self, raw: RawLog, spool: Spool) -> None:
+        self.spool = spool
+        self.lock = BoundedSemaphore(1)  # of the spool, which serves one at a time
+        self.spooled = Event()  # there is something to be handed over
+        self.outages = Outages(raw.server)
+        self.is_stopping = False  # there is no time for a second try
         self._raw = raw
-        self._source = f"web-{secrets.token_hex(8)}"
+        self._source = _new_source()
         self._position = 0
-        self._next = Batch()
+        self._in_spool: set[str] = (
+            set()
+        )  # sites of which the source has batches there; bounded like the sites
+        self._next = Moment()
         self._wake = Event()
-        self._failing = False
         self._writer: gevent.Greenlet[[], None] | None = None
 
     def append(self, hit: Hit) -> None:
-        """Returns when Redis has the hit; raises NotStored where it cannot be had in time."""
-        batch = self._next
-        if batch.size >= MOST_WAITING:
+        """Returns when Redis or the disk has the hit; raises NotStored where neither does in time."""
+        moment = self._next
+        if moment.size >= MOST_WAITING:
             raise NotStored("too many hits are waiting")
-        batch.add(hit)
+        moment.add(hit)
         self._wake.set()
         if self._writer is None or self._writer.dead:
             self._writer = gevent.spawn(self._write)
-        if not batch.done.wait(2 * DEADLINE):
+        if not moment.done.wait(LONGEST):
             raise NotStored("the store takes too long")
-        if batch.error:
-            raise NotStored("the store is out of reach") from batch.error
+        if moment.lost is None or hit.site in moment.lost:
+            raise NotStored("the store is out of reach")
 
     def _write(self) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()
-            batch, self._next = self._next, Batch()
-            self._position += 1
-            batch.error = self._store(batch, time.monotonic)
-            self._tell(batch.error)
-            batch.done.set()
+            moment, self._next = self._next, Moment()
+            try:
+                self._keep(moment)
+            finally:
+                moment.done.set()
 
-    def _tell(self, error: Exception | None) -> None:
-        """One line when Redis goes and one when it is back, not one for each hit between."""
-        if error and not self._failing:
-            log.error("hits are refused, Redis is out of reach: %s", error)
-        elif self._failing and not error:
-            log.warning("hits are stored again")
-        self._failing = error is not None
+    def _keep(self, moment: Moment) -> None:
+        metrics.BATCH.observe(moment.size)
+        batches = self._formed(moment)
+        left = self._send(batches, time.monotonic)
+        stored = sum(map(len, batches)) - sum(map(len, left))
+        is_kept = not left or self._put_aside(left)
+        metrics.count_hits("pixel", "stored", stored)
+        metrics.count_hits("pixel", "spooled", moment.size - stored if is_kept else 0)
+        metrics.FAILING.set(not is_kept)
+        moment.lost = set() if is_kept else {batch[0].site for batch in left}
 
-    def _store(self, batch: Batch, clock: Callable[[], float]) -> Exception | None:
-        """None once all is stored. Tried again under the same position, it cannot double.
+    def _formed(self, moment: Moment) -> list[Batch]:
+        """One batch for each site, or several where it has many hits."""
+        direct = {site for site in moment.hits if not self.outages.holds(site)}
+        if self.spool.is_left or not direct.isdisjoint(self._in_spool):
+            self._source, self._position, self._in_spool = _new_source(), 0, set()
+            self.spool.is_left = False
+        return [
+            self._batch(hits[first : first + MOST_TOGETHER])
+            for hits in moment.hits.values()
+            for first in range(0, len(hits), MOST_TOGETHER)
+        ]
 
-        While Redis is known to be away one try is enough: those who wait behind must not add up.
-        """
-        end = clock() + (0 if self._failing else DEADLINE)
+    def _batch(self, hits: Sequence[Hit]) -> Batch:
+        self._position += 1
+        return Batch(hits, self._source, self._position)
+
+    def _send(self, batches: Sequence[Batch], clock: Callable[[], float]) -> list[Batch]:
+        """Those that Redis may not have. Tried again under the same position, none can double."""
+        left: list[Batch] = []
+        begun = clock()
+        for batch in batches:
+            site = batch[0].site
+            if site in self._in_spool or self.outages.holds(site):
+                left.append(batch)
+            elif (error := self._store(batch, begun + DEADLINE, clock)) is not None:
+                self.outages.begin(site, error)
+                self._in_spool.add(site)
+                left.append(batch)
+        if len(left) < len(batches):
+            metrics.APPEND.observe(clock() - begun)
+        return left
+
+    def _store(self, batch: Batch, end: float, clock: Callable[[], float]) -> Exception | None:
+        """None once Redis has it."""
+        if clock() >= end:
+            return TimeoutError("Redis is slow")
         while True:
             try:
-                for site, hits in batch.hits.items():
-                    self._raw.append(site, hits, self._source, self._position)
+                self._raw.append(batch[0].site, batch, batch.source, batch.position, KEPT)
                 return None
-            except RedisError as error:
-                if clock() >= end:
+            except RETRIED as error:
+                if clock() >= end or self.is_stopping:
                     return error
+            except RedisError as error:
+                return error
             gevent.sleep(PAUSE)
+
+    def _put_aside(self, batches: Sequence[Batch]) -> bool:
+        """Whether they are on the disk."""
+        with self.lock:
+            if self.spool.is_left:  # it lost a file of this source just now: these must not overtake that
+                return False
+            self._in_spool.update(batch[0].site for batch in batches)
+            is_kept = self.spool.append(*batches)
+        self.spooled.set()
+        gevent.sleep(0)  # else the replayer, which waits for the lock, would never get it under load
+        return is_kept
+
+
+def _new_source() -> str:
+    return f"web-{secrets.token_hex(8)}"

@@ -23,7 +23,33 @@ ADDRESSES = frozenset(  # what proxies write the visitor's whole address into
         "HTTP_FORWARDED",
         "HTTP_TRUE_CLIENT_IP",
         "HTTP_CF_CONNECTING_IP",
+        "HTTP_CF_CONNECTING_IPV6",
+        "HTTP_CF_PSEUDO_IPV4",
+        "HTTP_CLIENT_IP",
+        "HTTP_CLOUDFRONT_VIEWER_ADDRESS",
+        "HTTP_DO_CONNECTING_IP",
+        "HTTP_FASTLY_CLIENT_IP",
+        "HTTP_FLY_CLIENT_IP",
+        "HTTP_FORWARDED_FOR",
+        "HTTP_INCAP_CLIENT_IP",
+        "HTTP_PROXY_CLIENT_IP",
+        "HTTP_REMOTE_ADDR",
+        "HTTP_TRUE_REAL_IP",
+        "HTTP_WL_PROXY_CLIENT_IP",
+        "HTTP_X_APPENGINE_USER_IP",
+        "HTTP_X_AZURE_CLIENTIP",
+        "HTTP_X_AZURE_SOCKETIP",
         "HTTP_X_CLIENT_IP",
+        "HTTP_X_CLUSTER_CLIENT_IP",
+        "HTTP_X_ENVOY_EXTERNAL_ADDRESS",
+        "HTTP_X_FORWARDED",
+        "HTTP_X_NF_CLIENT_CONNECTION_IP",
+        "HTTP_X_ORIGINAL_FORWARDED_FOR",
+        "HTTP_X_ORIGINATING_IP",
+        "HTTP_X_PROXYUSER_IP",
+        "HTTP_X_REMOTE_ADDR",
+        "HTTP_X_REMOTE_IP",
+        "HTTP_X_VERCEL_FORWARDED_FOR",
     }
 )
 
@@ -35,8 +61,8 @@ class KeptHeaders:
         self._named = {environ_name(name): name for name in names if name != "*"}
         self._all = "*" in names
 
-    def of(self, environ: Environ, private: bool) -> dict[str, str]:
-        """Name -> text, as the setting spells the name; of who asks not to be tracked no address."""
+    def of(self, environ: Environ) -> dict[str, str]:
+        """Name -> text, as the setting spells the name."""
         named = self._named
         if self._all:
             found = (key for key in environ if key.startswith("HTTP_") and len(key) <= NAME)
@@ -44,7 +70,7 @@ class KeptHeaders:
         return {
             name: fields.text(header(environ, key), "header")
             for key, name in named.items()
-            if key in environ and key not in NEVER_KEPT and not (private and key in ADDRESSES)
+            if key in environ and key not in NEVER_KEPT
         }
 
 

@@ -1,7 +1,7 @@
 """Hit, the one noun at the border: what a door lets in. No Redis, no Flask."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ import msgspec
 
 MAX_URL = 4096  # characters; browsers and proxies agree on no more than 8 kB for a whole request line
 MAX_PARAMS = 50  # query parameters of a page that are kept; more are dropped
+CANARY = "canary.hitwall.invalid"  # a site that counts nowhere, see tracker/canary.py. "invalid" is nobody's
 SITE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 URL = re.compile(r"(?P<scheme>https?)://(?:[^/?#@]*@)?(?P<host>[^/?#@]+)(?P<rest>[/?#].*)?", re.I | re.S)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -17,6 +18,8 @@ DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
 class BadHit(ValueError):
     """What came in is no hit. `reason` is one of few fixed words, the message tells a stranger why."""
+
+    after = 0  # seconds after which the same may be sent again; 0: it will never be a hit
 
     def __init__(self, reason: str, advice: str, status: int = 400) -> None:
         super().__init__(f"{reason}: {advice}")
@@ -35,7 +38,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     query: str = ""
     title: str = ""
     referrer: str = ""  # the address of the page before, whole
-    remote: str = ""  # IP address, or the network it was cut to
+    remote: str = ""  # IP address, the network it was cut to, or its hash of the day
     visitor: str = ""
     agent: str = ""  # User-Agent
     language: str = ""  # Accept-Language
@@ -66,6 +69,7 @@ class Page:
     site: str
     path: str
     query: str
+    host: str = field(default="", compare=False)  # of the address; the site that counts may be another
 
 
 def site_name(host: str) -> str:
@@ -92,18 +96,18 @@ def parse_page(url: str, site: str = "") -> Page:
     if found:
         scheme = found["scheme"].lower()
         host = found["host"].lower().removesuffix(DEFAULT_PORT[scheme])
-        return _split(site_name(site or host), found["rest"] or "")
+        return _split(site_name(site or host), found["rest"] or "", host)
     if site and url.startswith("/"):
         return _split(site_name(site), url)
     raise BadHit("not a web page", "url must start with http:// or https://")
 
 
-def _split(site: str, rest: str) -> Page:
+def _split(site: str, rest: str, host: str = "") -> Page:
     """A fragment is part of the page only where it is a route: `#/settings` or `#!settings`."""
     address, _, fragment = rest.partition("#")
     path, _, query = address.partition("?")
     route = f"#{fragment}" if fragment[:1] in ("/", "!") else ""
-    return Page(site, (path or "/") + route, query)
+    return Page(site, (path or "/") + route, query, host)
 
 
 def cut(text: str, size: int) -> str:

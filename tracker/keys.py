@@ -7,13 +7,21 @@
     hitwall:{site}:cursor                             hash     summary -> stream id counted up to
     hitwall:{site}:seen:<source>                      string   last position appended from a source
     hitwall:{site}:trimmed                            string   stream id of the last raw hit forgotten
+    hitwall:{site}:rewrite                            stream   a copy of the raw log, while hitwall forget runs
     hitwall:{site}:active:<minute>                    HLL      visitors active in that minute (UTC)
     hitwall:{site}:failed:<day>                       hash     summary -> hits that its hook failed on (UTC)
     hitwall:{site}:live                               channel  what each counted batch added
+    hitwall:{site}:holes                              set      counters to be put right from the raw log
+    hitwall:{site}:foreign:<key>:<moment>             any      what lay under that key and was not ours
+    {hitwall:<key>}:foreign:<moment>                  any      the same of a key that belongs to no site
     hitwall:refused:<day>                             hash     reason -> hits refused that day (UTC)
     hitwall:salt:<day>                                string   the day's salt of hashed visitors
     hitwall:posted:<name>                             string   digest of what came with an Idempotency-Key
     hitwall:lease                                     string   which counting process is at work
+    hitwall:counting                                  hash     what that process tells of itself
+    hitwall:canary                                    hash     how long the last canary took, and when it came
+    hitwall:canary:mark                               string   by which a door knows the canary under way
+    hitwall:canary:sender                             string   who sends the canary of this period
 
 The braces are a Redis Cluster hash tag: all keys of a site live in one slot. A site name, a summary
 name, a bucket and a source cannot hold a colon where one would mislead, so nothing is escaped.
@@ -27,21 +35,31 @@ from tracker.hit import SITE
 
 SITES = "hitwall:sites"
 LEASE = "hitwall:lease"
+COUNTING = "hitwall:counting"
+CANARY = "hitwall:canary"
+MARK = "hitwall:canary:mark"
+SENDER = "hitwall:canary:sender"
 MEASURES = ("hits", "bytes")
 SUMMARY = r"[a-z_][a-z0-9_]*"
 BUCKET = r"(?:hour:\d{4}-\d\d-\d\dT\d\d|day:\d{4}-\d\d-\d\d|month:\d{4}-\d\d)"
 SHAPES = {
     "sites": re.compile(SITES),
     "lease": re.compile(LEASE),
+    "counting": re.compile(COUNTING),
+    "canary": re.compile(CANARY),
+    "mark": re.compile(MARK),
+    "sender": re.compile(SENDER),
     "refused": re.compile(r"hitwall:refused:(?P<day>\d{4}-\d\d-\d\d)"),
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
     "posted": re.compile(r"hitwall:posted:(?P<source>[0-9a-f]{32})"),
-    "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed)"),
+    "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed|holes|rewrite)"),
     "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
     "failed": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
     "active": re.compile(
         rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:active:(?P<minute>\d{{4}}-\d\d-\d\dT\d\d:\d\d)"
     ),
+    "foreign": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:foreign:(?P<key>[A-Za-z0-9_:-]+):\d+"),
+    "stray": re.compile(r"\{(?P<key>hitwall:[a-z0-9:-]+)\}:foreign:\d+"),
     "counter": re.compile(
         rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<measure>hits|bytes):"
         rf"(?P<summary>{SUMMARY}):(?P<bucket>{BUCKET})"
@@ -58,7 +76,7 @@ class Key:
     measure: str = ""
     summary: str = ""
     bucket: str = ""
-    detail: str = ""  # the day, minute or source that ends the key
+    detail: str = ""  # the day, minute or source that ends the key, or the key that was another's
 
 
 def raw(site: str) -> str:
@@ -78,8 +96,22 @@ def trimmed(site: str) -> str:
     return f"hitwall:{{{site}}}:trimmed"
 
 
+def rewrite(site: str) -> str:
+    return f"hitwall:{{{site}}}:rewrite"
+
+
 def live(site: str) -> str:
     return f"hitwall:{{{site}}}:live"
+
+
+def holes(site: str) -> str:
+    return f"hitwall:{{{site}}}:holes"
+
+
+def foreign(key: str, moment: int) -> str:
+    """Where a value goes that lay under this key: in the same slot of a cluster."""
+    head, braced, rest = key.partition("}:")
+    return f"{head}}}:foreign:{rest}:{moment}" if braced else f"{{{key}}}:foreign:{moment}"
 
 
 def seen(site: str, source: str) -> str:
@@ -106,6 +138,11 @@ def salt(day: datetime) -> str:
     return f"hitwall:salt:{day:%Y-%m-%d}"
 
 
+def salt_pattern() -> str:
+    """Of every day's salt."""
+    return "hitwall:salt:*"
+
+
 def posted(name: str) -> str:
     return f"hitwall:posted:{name}"
 
@@ -122,6 +159,10 @@ def parse(key: str) -> Key | None:
                 measure=part.get("measure", ""),
                 summary=part.get("summary", ""),
                 bucket=part.get("bucket", ""),
-                detail=part.get("day") or part.get("minute") or part.get("source") or "",
+                detail=_detail(part),
             )
     return None
+
+
+def _detail(part: dict[str, str]) -> str:
+    return next((part[name] for name in ("day", "minute", "source", "key") if part.get(name)), "")

@@ -6,9 +6,11 @@ from datetime import datetime
 
 import msgspec
 
+from tracker.addresses import Addresses
 from tracker.hit import BadHit, Hit
 from tracker.log_hits import parse
 from tracker.log_lines import MAX_LINE
+from tracker.settings import Settings
 from tracker.visitors import Visitors
 
 EXAMPLE = 200  # characters of a refused line that are shown
@@ -58,6 +60,7 @@ class LogReader:
     site: str
     visitors: Visitors
     oldest: Mapping[str, datetime] = field(default_factory=dict)
+    addresses: Addresses = field(default_factory=lambda: Addresses(Settings()))
 
     def read(self, lines: list[bytes], now: datetime) -> tuple[list[Hit], Tally]:
         """The hits of these lines, and a tally of them."""
@@ -79,8 +82,8 @@ class LogReader:
             raise BadHit("too long", f"a line has at most {MAX_LINE} bytes")
         hit = parse(text, self.site, now)
         if self.visitors.mode == "hash":
-            return msgspec.structs.replace(hit, visitor=self.visitors.hashed(hit))
-        return hit
+            hit = msgspec.structs.replace(hit, visitor=self.visitors.hashed(hit))
+        return self.addresses.kept(hit)
 
 
 def printable(text: str) -> str:

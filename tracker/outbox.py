@@ -38,6 +38,7 @@ class Outbox:
         """`name` tells the spool's files from those of others in that directory, also after a restart."""
         called = Called(tuple(getattr(storage, "hooks", None) or ()))
         self._target = Target(storage, name, spool, called)
+        self.hashes_addresses = bool(getattr(storage, "hashes_addresses", False))
         self._threadless = Seldom(log, logging.ERROR, "no thread can be started for hits, %d times: %s")
         self.begin()
         _OUTBOXES.add(self)

@@ -8,8 +8,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from tracker import fields, remote
+from tracker.addresses import Addresses
 from tracker.headers import Environ, KeptHeaders, asks_not, header
-from tracker.hit import CONTROL, BadHit, Hit, parse_page
+from tracker.hit import CONTROL, BadHit, Hit, Page, parse_page
 from tracker.settings import Settings
 from tracker.visitors import Visitors
 
@@ -25,17 +26,16 @@ class PixelReader:
     def __init__(self, settings: Settings, visitors: Visitors) -> None:
         self._hops = settings.trusted_proxies
         self._visitors = visitors
+        self._addresses = Addresses(settings, visitors.hashed_address)
         self._kept = KeptHeaders(settings.headers)
+        self._hosts = {_hostname(site) for site in settings.sites}
 
     def read(self, environ: Environ, now: datetime) -> Hit:
         """The hit of this request at that time. Raises BadHit."""
         _check_headers(environ)
         sent = parse_form(_sent(environ))
-        if not sent.get("url"):
-            raise BadHit("no url", "add url= and the address of the page, percent-encoded")
-        page = parse_page(sent["url"], sent.get("s", ""))
+        page = self._page(sent)
         private = asks_not(environ)
-        address = self._address(environ)
         hit = Hit(
             at=now,
             site=page.site,
@@ -44,19 +44,30 @@ class PixelReader:
             query=page.query,
             title=fields.title(sent.get("t", "")),
             referrer=fields.text(_plain(sent, "ref"), "referrer"),
-            remote=remote.network(address) if private else address,
+            remote=self._address(environ),
             visitor="" if private else self._named(sent, environ),
             agent=fields.text(header(environ, "HTTP_USER_AGENT"), "agent"),
             language=fields.text(header(environ, "HTTP_ACCEPT_LANGUAGE"), "language"),
             event=fields.text(_plain(sent, "e"), "event"),
             bytes=_number(sent, "b"),
             width=_number(sent, "w"),
-            headers=self._kept.of(environ, private),
+            headers=self._kept.of(environ),
             params=fields.params(page.query),
         )
         if self._visitors.mode == "hash" and not private:
-            return msgspec.structs.replace(hit, visitor=self._visitors.hashed(hit))
-        return hit
+            hit = msgspec.structs.replace(hit, visitor=self._visitors.hashed(hit))
+        return self._addresses.kept(hit, private)
+
+    def _page(self, sent: Mapping[str, str]) -> Page:
+        """Where sites are named a page of another host is none of theirs, whatever `s` claims."""
+        if not sent.get("url"):
+            raise BadHit("no url", "add url= and the address of the page, percent-encoded")
+        page = parse_page(sent["url"], sent.get("s", ""))
+        if self._hosts and page.host:
+            parts = _hostname(page.host).split(".")
+            if not any(".".join(parts[n:]) in self._hosts for n in range(len(parts))):
+                raise BadHit("unknown site", "HITWALL_SITES names no site that this page is of", 403)
+        return page
 
     def _address(self, environ: Environ) -> str:
         forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
@@ -85,6 +96,11 @@ def parse_form(raw: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         raise BadHit("not UTF-8", "parameters are UTF-8, percent-encoded") from None
     return found
+
+
+def _hostname(host: str) -> str:
+    """Without its port and its final dot."""
+    return re.sub(r":[0-9]*$", "", host).rstrip(".").removeprefix("www.")
 
 
 def _unescape(value: bytes) -> str:

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta, structs
 
 from tracker import fields, remote
-from tracker.headers import ADDRESSES, NEVER_KEPT, asks_not, environ_name
+from tracker.addresses import Addresses
+from tracker.headers import NEVER_KEPT, asks_not, environ_name
 from tracker.hit import CONTROL, MAX_PARAMS, MAX_URL, BadHit, Hit, Page, parse_page
 from tracker.settings import Settings
 from tracker.visitors import Visitors
@@ -86,6 +87,7 @@ class PostedReader:
 
     def __init__(self, settings: Settings, visitors: Visitors) -> None:
         self._visitors = visitors
+        self._addresses = Addresses(settings, visitors.hashed_address)
         self._kept = {name.lower(): name for name in settings.headers if name != "*"}
         self._keep_all = "*" in settings.headers
 
@@ -113,7 +115,8 @@ class PostedReader:
             authorization=sent.authorization,
             **_cleaned(sent),
         )
-        return self._private(hit) if _asks_not(sent.headers) else self._named(hit, sent.visitor)
+        private = _asks_not(sent.headers)
+        return self._addresses.kept(hit if private else self._named(hit, sent.visitor), private)
 
     def _named(self, hit: Hit, visitor: str) -> Hit:
         """With its visitor; a hash needs an address, or all who have none would be one."""
@@ -121,11 +124,6 @@ class PostedReader:
         if self._visitors.mode == "hash" and hit.remote:
             named = self._visitors.hashed(hit)
         return structs.replace(hit, visitor=named)
-
-    def _private(self, hit: Hit) -> Hit:
-        """Of who asks not to be tracked: no visitor, and no whole address."""
-        kept = {name: value for name, value in hit.headers.items() if environ_name(name) not in ADDRESSES}
-        return structs.replace(hit, remote=remote.network(hit.remote), headers=kept)
 
     def _headers(self, sent: Mapping[str, str]) -> dict[str, str]:
         kept = {}

@@ -10,10 +10,12 @@ import msgspec
 from redis import Redis
 
 from tracker import fields, keys
-from tracker.hit import Hit
+from tracker.append import Append, server_of
+from tracker.hit import CANARY, Hit
+from tracker.nodes import NodeAway
 
 START = "0-0"  # the cursor of one that has read nothing
-SEEN = 86_400  # seconds a source's last position is remembered; a batch is tried again for seconds only
+SEEN = 86_400  # seconds a source's last position is remembered; most try a batch again for seconds only
 
 # A hit's own time is later than its arrival by no more: Redis's clock may be behind the doors'.
 AHEAD = fields.AHEAD + timedelta(hours=1)
@@ -30,11 +32,11 @@ class Moved(RuntimeError):
 
 
 class RawLog:
-    """The raw logs of all sites on one Redis."""
+    """The raw logs of all sites on one Redis. Hits are appended when `replicas` of it have them, too."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, replicas: int = 0) -> None:
         self._redis = redis
-        self._append = redis.register_script(Path(__file__).with_name("append.lua").read_text("utf-8"))
+        self._append = Append(redis, replicas)
         self._trim = redis.register_script(Path(__file__).with_name("trim.lua").read_text("utf-8"))
         self._known: dict[str, float] = {}  # site -> when to name it again; bounded like the sites
 
@@ -43,7 +45,16 @@ class RawLog:
 
         The position is remembered for `keep` seconds.
         """
-        return self._send(site, hits, [source], [position, "<", keep])
+        return self.append_all(site, [(position, hits)], source, keep)
+
+    def append_all(
+        self, site: str, batches: Sequence[tuple[int, Sequence[Hit]]], source: str, keep: int
+    ) -> int:
+        """Append batches of a source, position and hits, in their order; those that are there are left out.
+
+        How many hits were appended: however batches are put together, each is there once.
+        """
+        return self._send(site, batches, [source], [keep, "<"])
 
     def append_after(
         self, site: str, hits: Sequence[Hit], names: Sequence[str], step: tuple[str, str], keep: int
@@ -54,7 +65,7 @@ class RawLog:
         tells where it stands, all of them are moved, and remembered for `keep` seconds.
         """
         before, after = step
-        appended = self._send(site, hits, names, [after, before, keep])
+        appended = self._send(site, [(after, hits)], names, [keep, before])
         if appended < 0:
             raise Moved(f"{names[0]} is not at {before or 'its beginning'} any more")
         return appended
@@ -71,23 +82,34 @@ class RawLog:
             name: position.decode() if position else "" for name, position in zip(names, found, strict=True)
         }
 
-    def _send(self, site: str, hits: Sequence[Hit], names: Sequence[str], head: Sequence[Any]) -> int:
-        if hits:
+    def server(self, site: str) -> str:
+        """Which server has the site's log; empty where there is but one. Raises RedisError."""
+        return server_of(self._redis, site)
+
+    def _send(
+        self, site: str, batches: Sequence[tuple[Any, Sequence[Hit]]], names: Sequence[str], head: list[Any]
+    ) -> int:
+        if any(hits for _, hits in batches):
             self._name(site)
         places = [keys.raw(site), *(keys.seen(site, name) for name in names)]
-        appended, new = cast(list[int], self._append(keys=places, args=[*head, *map(encode, hits)]))
-        if new and hits:  # or Redis was emptied, and the name with it
-            self._redis.sadd(keys.SITES, site)
+        sent = [part for position, hits in batches for part in (position, len(hits), *map(encode, hits))]
+        appended, new = self._append(places, [*head, *sent])
+        if new and appended > 0 and site != CANARY:  # or Redis was emptied, and the name with it
+            self._append.name(site)
         return appended
 
     def _name(self, site: str) -> None:
         """First the site's name, then its hits: a counter must be able to find them."""
-        if self._known.get(site, 0.0) < time.monotonic():
-            self._redis.sadd(keys.SITES, site)
+        if site != CANARY and self._known.get(site, 0.0) < time.monotonic():
+            try:
+                self._append.name(site)
+            except NodeAway:  # that of the names, not the site's
+                if site not in self._known:
+                    raise
             self._known[site] = time.monotonic() + KNOWN
 
     def sites(self) -> set[str]:
-        """Every site seen."""
+        """Every site seen; the canary's is none."""
         return {name.decode() for name in cast(set[bytes], self._redis.smembers(keys.SITES))}
 
     def has(self, site: str) -> bool:

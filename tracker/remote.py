@@ -3,6 +3,7 @@
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
+LONG = 64  # characters looked at, and remembered; an address with port and zone has fewer
 NETWORK = {4: 24, 6: 48}  # bits that stay of an address: what a provider gives out, not a household
 
 
@@ -15,8 +16,8 @@ def client(peer: str, forwarded: str, hops: int) -> str:
     if hops:
         entries = forwarded.split(",")
         if len(entries) >= hops:
-            return _address(entries[-hops]) or _address(peer)
-    return _address(peer)
+            return _address(entries[-hops].strip()[:LONG]) or _address(peer)
+    return _address(peer[:LONG])
 
 
 @lru_cache(maxsize=4096)

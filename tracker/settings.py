@@ -125,8 +125,12 @@ class Settings:
 
     @property
     def open_to_lookers(self) -> bool:
-        """Bound to loopback without a token: whoever reaches the port may look."""
-        return not self.token and LOOPBACK.fullmatch(self.host) is not None
+        """Bound to loopback, no token, no sites that are public before others: who reaches the port may look."""
+        return not self.token and not self.public and LOOPBACK.fullmatch(self.host) is not None
+
+    def is_public(self, site: str) -> bool:
+        """Whether everybody may see the numbers of that site."""
+        return site in self.public or self.public == ("*",)
 
     @property
     def address(self) -> str:
@@ -151,5 +155,5 @@ def _value(name: str, row: Any, environ: Mapping[str, str]) -> Any:
     try:
         return row.metadata["cast"](text)
     except ValueError as wrong:
-        shown = re.sub("//[^/@]*@", "//…@", text)  # no password in a log
+        shown = re.sub("//.*@", "//…@", text)  # no password in a log, whatever it holds
         raise BadSetting(f"{name}={shown} cannot be used: {name} {wrong}.") from None

@@ -1,10 +1,11 @@
 """Which sites may count here, and which are known."""
 
 import time
+from contextlib import suppress
 
-from redis import Redis
+from redis import Redis, RedisError
 
-from tracker.hit import BadHit
+from tracker.hit import CANARY, BadHit
 from tracker.raw import RawLog
 from tracker.settings import Settings
 
@@ -20,24 +21,42 @@ class Sites:
         self._raw = RawLog(redis)
         self._seen: set[str] = set()
         self._read = float("-inf")
+        self._is_away = False  # whether the list could not be read the last time
 
     def admit(self, site: str) -> None:
         """Raises BadHit where hits of that site are not for us."""
+        if site == CANARY:
+            raise BadHit("reserved site", f"{CANARY} counts for nobody", 403)
         if self._named:
             if site not in self._named:
                 raise BadHit("unknown site", "HITWALL_SITES does not name this site", 403)
-        elif site not in self._seen and not self.known(site):
-            if len(self._seen) >= self._most:
-                raise BadHit("too many sites", "HITWALL_MAX_SITES is reached", 403)
-            self._seen.add(site)
+        elif site not in self._seen:
+            self._take(site)
 
     def known(self, site: str) -> bool:
-        """Whether there can be numbers of that site."""
+        """Whether there can be numbers of that site. Raises RedisError."""
         return site in self.all() or self._raw.has(site)  # the list may be older than its first hit
 
     def all(self) -> set[str]:
-        """Every site named in the settings or seen."""
+        """Every site named in the settings or seen. Raises RedisError; then the list is as it was."""
         if time.monotonic() - self._read > FRESH:
+            self._read = time.monotonic()  # whoever comes meanwhile does not wait, too
+            self._is_away = True
             self._seen = self._raw.sites()
-            self._read = time.monotonic()
+            self._is_away = False
         return self._seen | self._named
+
+    def _take(self, site: str) -> None:
+        """While Redis is away a site may be new: it passes within the bound, or a known one would not."""
+        with suppress(RedisError):
+            self.all()
+        if site not in self._seen and len(self._seen) >= self._most and not self._is_there(site):
+            raise BadHit("too many sites", "HITWALL_MAX_SITES is reached", 403)
+        self._seen.add(site)
+
+    def _is_there(self, site: str) -> bool:
+        """Whether Redis knows it, as far as Redis can be asked just now."""
+        try:
+            return not self._is_away and self._raw.has(site)
+        except RedisError:
+            return False

@@ -4,21 +4,19 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Container
-from contextlib import suppress
-from hashlib import blake2b
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 from weakref import WeakSet
 
 from tracker.seldom import Seldom
-from tracker.spool_file import SpoolFile, record_of
+from tracker.spool_file import SpoolFile
+from tracker.spool_record import record_of
+from tracker.spooled import files, in_file_name
 from tracker.storage import Batch
 
 log = logging.getLogger(__name__)
 
 MOST = 64 * 2**20  # bytes of all files of a name together, some 150,000 hits
-LONGEST = 150  # characters of a name in a file's, which has 255
 COUNT = 1.0  # seconds between two counts of the bytes of other processes
 
 _SPOOLS: "WeakSet[Spool]" = WeakSet()  # of this process
@@ -34,7 +32,7 @@ class Spool:
     def __init__(self, directory: Path, name: str, most: int = MOST) -> None:
         """Touches no file."""
         self._directory = directory
-        self._name = _in_file_name(name)
+        self._name = name
         self._most = most
         self._own: SpoolFile | None = None
         self._adopted: SpoolFile | None = None
@@ -43,6 +41,7 @@ class Spool:
         self._counts_again = 0.0  # when to look at them again, monotonic
         self.is_left = False  # whether batches of this process were left in a file that cannot be read
         self._looks = False  # whether there may be files of processes that are gone
+        self._seen: set[Path] = set()  # those looked at since `adopt`: some cannot be read, or were put off
         self._refused = Seldom(log, logging.WARNING, "%d batches did not go into the spool: %s")
         self._unread = Seldom(log, logging.WARNING, "%d bytes of the spool %s held no batch and are left out")
         self._failed = Seldom(log, logging.WARNING, "%d times a file of the spool could not be used: %s")
@@ -56,7 +55,7 @@ class Spool:
     @property
     def size(self) -> int:
         """Bytes of all files of this name, of every process."""
-        return sum(size for _, size, _ in self._files())
+        return sum(size for _, size, _ in files(self._directory, self._name))
 
     def append(self, *batches: Batch) -> bool:
         """Whether they are on the disk; False where that has no room or fails, and then nothing of them is.
@@ -77,38 +76,59 @@ class Spool:
         return True
 
     def adopt(self) -> None:
-        """From now on `oldest` gives what processes that are gone have left, too, until that is done."""
+        """From now on what processes that are gone have left is given, too, until that is done."""
         self._looks = True
+        self._seen.clear()
 
     def oldest(self) -> Batch | None:
         """The first batch that is not done, of this process, then of those that are gone."""
-        if self._own and (batch := self._first(self._own)) is not None:
-            return batch
-        self._own = None
-        seen: set[Path] = set()  # also those that cannot be read or deleted
+        found = self.several(1)
+        return found[0] if found else None
+
+    def several(self, most: int) -> list[Batch]:
+        """The same, and those that follow it in its file, of so many hits together at most."""
+        if self._own and (found := self._next_of(self._own, most)):
+            return found
+        if self._own and self._own.is_closed:
+            self._own = None
         while self._looks:
-            self._adopted = self._adopted or self._take_over(seen)
+            self._adopted = self._adopted or self._take_over()
             if self._adopted is None:
                 self._looks = False
-            elif (batch := self._first(self._adopted)) is not None:
-                return batch
+            elif found := self._next_of(self._adopted, most):
+                return found
             else:
-                seen.add(self._adopted.path)
+                self._seen.add(self._adopted.path)
+                self._adopted.close()
                 self._adopted = None
-        return None
+        return []
 
     def done(self) -> None:
         """The batch that `oldest` gave is stored; a file goes with its last batch."""
+        self.settle([True])
+
+    def settle(self, stored: Sequence[bool]) -> None:
+        """Of the batches that `several` gave these are stored; the others come again after `again`.
+
+        Until then those that follow are given: whoever puts off a batch puts off all that may not
+        overtake it. A file of a process that is gone comes again with `adopt`.
+        """
         given, self._given = self._given, None
         if given is None:
             return
         try:
-            given.done()
+            given.settle(stored)
             if given is self._own and not given.waiting:
                 self._own = None
                 given.remove()
         except OSError as error:
             self._failed.add(1, error)
+
+    def again(self) -> None:
+        """Begin with the first batch that is not done."""
+        for file in (self._own, self._adopted):
+            if file:
+                file.again()
 
     def close(self) -> None:
         """Let go of the files; what is in them waits for the next process."""
@@ -126,30 +146,21 @@ class Spool:
         return self._others + (self._own.size if self._own else 0) + size <= self._most
 
     def _new(self, source: str) -> SpoolFile:
-        path = self._directory / f"{self._name}.{source}-{secrets.token_hex(4)}.spool"
+        path = self._directory / f"{in_file_name(self._name)}.{source}-{secrets.token_hex(4)}.spool"
         try:
             return SpoolFile.made(path)
         except FileNotFoundError:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             return SpoolFile.made(path)
 
-    def _files(self) -> list[tuple[float, int, Path]]:
-        """When written last, size and path of each, the oldest first."""
-        found = []
-        with suppress(OSError):  # there is none, or it may not be seen
-            for entry in os.scandir(self._directory):
-                if entry.name.startswith(f"{self._name}.") and entry.name.endswith(".spool"):
-                    with suppress(OSError):  # gone: another process has done it
-                        facts = entry.stat(follow_symlinks=False)
-                        found.append((facts.st_mtime, facts.st_size, Path(entry.path)))
-        return sorted(found)
-
-    def _first(self, file: SpoolFile) -> Batch | None:
-        """The first batch of the file. One that has none is deleted, one that cannot be read is left."""
+    def _next_of(self, file: SpoolFile, most: int) -> list[Batch]:
+        """The next of the file; one that has none is deleted, one that cannot be read is left."""
         try:
-            if (batch := file.first()) is not None:
+            if found := file.several(most):
                 self._given = file
-                return batch
+                return found
+            if file.holds_put_off:
+                return []
             if file.unread:
                 self._unread.add(file.unread, file.path)
             file.remove()
@@ -157,25 +168,17 @@ class Spool:
             self._failed.add(1, error)
             self.is_left |= file is self._own
             file.close()
-        return None
+        return []
 
-    def _take_over(self, seen: Container[Path]) -> SpoolFile | None:
+    def _take_over(self) -> SpoolFile | None:
         """The oldest file that nobody holds. Only one: how many there are has no bound."""
-        for _, _, path in self._files():
+        for _, _, path in files(self._directory, self._name):
             try:
-                if path not in seen and (file := SpoolFile.left(path)) is not None:
+                if path not in self._seen and (file := SpoolFile.left(path)) is not None:
                     return file
             except OSError as error:
                 self._failed.add(1, error)
         return None
-
-
-def _in_file_name(name: str) -> str:
-    """A dot ends it there; the rest of a long one is a hash, as file names have a bound."""
-    quoted = quote(name, safe="").replace(".", "%2E")
-    if len(quoted) <= LONGEST:
-        return quoted
-    return f"{quoted[:LONGEST]}-{blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 def _forked() -> None:

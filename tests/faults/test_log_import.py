@@ -3,12 +3,9 @@
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,15 @@ import pytest
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
+from tests.faults.ledger import Table, each_once
+from tests.faults.proxy import Proxy
 from tests.hits import SITE
 from tests.logs import FOR_EVER, LOG, count_all, counters, line, lines, paths, read_alike, recount, stored
 from tests.service import ROOT, TIMEOUT, Service, total
 from tests.waiting import until
 from tracker import keys
 
+KILLED = "`hitwall import` or `follow` is killed"
 KILLS = 20
 COPIES = 100  # of the excerpt in the long log
 
@@ -64,8 +64,9 @@ def big(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.fault(KILLED)
 def test_an_import_killed_20_times_and_resumed_counts_every_line_once(
-    redis: Redis, redis_url: str, big: Path
+    redis: Redis, redis_url: str, big: Path, table: Table
 ) -> None:
     chance = random.Random(20261121)
     texts = big.read_text().splitlines()
@@ -87,53 +88,14 @@ def test_an_import_killed_20_times_and_resumed_counts_every_line_once(
     assert counters(redis) == recount(hits, counting)
     assert f"{len(texts):,} lines known from before" in import_log(redis_url, big)
     assert redis.xlen(keys.raw(SITE)) == len(texts)
-
-
-class LossyProxy:
-    """Between a client and Redis: every third answer to a script is lost with its connection."""
-
-    def __init__(self, redis_url: str) -> None:
-        self.lost = self._calls = 0
-        self._server = ("127.0.0.1", int(redis_url.rsplit(":", 1)[1].split("/")[0]))
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._door.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._door.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._door.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        """One request and its answer after the other, as this client of Redis talks."""
-        with client, socket.create_connection(self._server) as server, suppress(OSError):
-            threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
-            while request := client.recv(1 << 20):
-                if b"EVALSHA" in request:
-                    self._calls += 1
-                server.sendall(request)
-
-    def _answer(self, server: socket.socket, client: socket.socket) -> None:
-        known = 0
-        with suppress(OSError):
-            while answer := server.recv(1 << 20):
-                if self._calls > known and self._calls % 3 == 0 and answer.startswith(b"*2\r\n"):
-                    known = self._calls
-                    self.lost += 1
-                    client.shutdown(socket.SHUT_RDWR)
-                    return
-                client.sendall(answer)
+    table.add(each_once(KILLED, KILLS, len(texts)))
 
 
 def test_lost_answers_double_nothing(redis: Redis, redis_url: str, big: Path) -> None:
-    proxy = LossyProxy(redis_url)
-    with closing(proxy):
+    with Proxy(int(redis_url.rsplit(":", 1)[1].split("/")[0])) as proxy:
+        proxy.drop_answer_of(b"EVALSHA", every=3)
         import_log(proxy.url, big)
-    assert proxy.lost > 5
+        assert proxy.dropped > 5
     assert redis.xlen(keys.raw(SITE)) == len(set(redis_texts(redis))) == COPIES * 760
 
 
@@ -224,8 +186,9 @@ def test_follow_waits_for_a_redis_that_is_not_there_yet(log: Path, free_port: in
     assert process.returncode == 0
 
 
+@pytest.mark.fault(KILLED)
 def test_follow_killed_again_and_again_through_rotations_stores_each_line_once(
-    redis: Redis, redis_url: str, log: Path, followers: list[subprocess.Popen[bytes]]
+    redis: Redis, redis_url: str, log: Path, followers: list[subprocess.Popen[bytes]], table: Table
 ) -> None:
     chance = random.Random(7)
     written = 0
@@ -245,3 +208,5 @@ def test_follow_killed_again_and_again_through_rotations_stores_each_line_once(
     write(log, lines([written]))
     until(lambda: redis.xlen(keys.raw(SITE)) >= written + 1)
     assert sorted(stored(redis)) == sorted(paths(range(written + 1)))
+    count_all(redis)
+    table.add(each_once(KILLED, 10, written + 1))

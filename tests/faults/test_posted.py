@@ -6,12 +6,15 @@ import threading
 from contextlib import suppress
 from functools import partial
 
+import pytest
 from redis import Redis
 
+from tests.faults.ledger import Table, each_once
 from tests.service import Service, counted, total
 from tests.waiting import until
 from tracker import keys
 
+CUT_OFF = "A program's post is cut off"
 SITE = "example.com"
 HITS = 10_000
 TOKEN = "a-token-of-the-tests"
@@ -48,8 +51,9 @@ def body_of(number: int) -> bytes:
     return "\n".join(map(json.dumps, hits)).encode()
 
 
+@pytest.mark.fault(CUT_OFF)
 def test_law_2_hits_posted_again_after_a_kill_are_stored_and_counted_once(
-    redis: Redis, redis_url: str
+    redis: Redis, redis_url: str, table: Table
 ) -> None:
     service = Service(redis_url, token=TOKEN)
     rounds = 4
@@ -71,5 +75,6 @@ def test_law_2_hits_posted_again_after_a_kill_are_stored_and_counted_once(
         assert (status, answer["stored"], answer["repeated"]) == (200, HITS, True)
         until(lambda: total(redis) == rounds * HITS, 60)
         assert counted(redis, "url") == {f"/{m}/{n}": 20 for m in range(rounds) for n in range(500)}
+        table.add(each_once(CUT_OFF, rounds, rounds * HITS))
     finally:
         service.stop()

@@ -9,6 +9,8 @@ from redis import Redis, RedisError
 from redis.connection import parse_url
 
 from tracker import casts
+from tracker.addresses import Addresses
+from tracker.cluster_map import is_cluster, seeds
 from tracker.connection import connect
 from tracker.raw import RawLog
 from tracker.settings import Settings
@@ -28,11 +30,14 @@ class Reached:
     raw: RawLog
     sites: Sites
     visitors: Visitors
+    addresses: Addresses
 
     @classmethod
     def at(cls, url: str, settings: Settings) -> "Reached":
         redis = connect(url)
-        return cls(url, redis, RawLog(redis), Sites(settings, redis), Visitors(settings.visitor, redis))
+        visitors = Visitors(settings.visitor, redis)
+        addresses = Addresses(settings, visitors.hashed_address)
+        return cls(url, redis, RawLog(redis), Sites(settings, redis), visitors, addresses)
 
 
 def checked(url: str) -> str:
@@ -54,6 +59,8 @@ def address(host: str, port: int, password: str | None) -> str:
 
 def location(url: str) -> str:
     """Where that Redis and its database are, without what may change: names and passwords."""
+    if is_cluster(url):
+        return repr(sorted(seeds(url)))
     found = parse_url(url)  # type: ignore[no-untyped-call]
     server = found.get("path") or (found.get("host") or "localhost", found.get("port") or PORT)
     return repr((server, found.get("db") or 0))

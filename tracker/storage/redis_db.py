@@ -21,7 +21,6 @@ from tracker.seldom import Seldom
 from tracker.settings import Settings
 from tracker.storage import Away, Batch, Hook, Storage, Unstorable
 from tracker.storage.reached import Reached, address, answers, checked, location
-from tracker.visitors import Visitors
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,8 @@ class RedisStorage(Storage):
     name, which may start later; without settings TrackUsage gives those of the application. `site`
     bounds what get_usage and get_sum tell; empty: all sites.
     """
+
+    hashes_addresses = True  # where HITWALL_IP is hash: it has the salt of the day
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class RedisStorage(Storage):
     def _append(self, there: Reached, batch: Batch, site: str, places: Sequence[int]) -> None:
         """In chunks, each with a position of its own: what is stored already is passed over."""
         for number, first in enumerate(range(0, len(places), CHUNK)):
-            hits = [_named(batch[place], there.visitors) for place in places[first : first + CHUNK]]
+            hits = [_kept(batch[place], there) for place in places[first : first + CHUNK]]
             there.raw.append(site, hits, batch.source, batch.position * CHUNKS + number, KEPT)
 
 
@@ -148,13 +149,14 @@ def _by_site(hits: Sequence[Hit]) -> dict[str, list[int]]:
     return found
 
 
-def _named(hit: Hit, visitors: Visitors) -> Hit:
-    """With a hash for its visitor, where visitors are told apart so."""
-    if visitors.mode != "hash" or hit.visitor or not hit.remote:
+def _kept(hit: Hit, there: Reached) -> Hit:
+    """With a hash for its visitor, and one for its address, where the settings want them."""
+    if not hit.remote:
         return hit
-    if asks_not({environ_name(name): value for name, value in hit.headers.items()}):
-        return hit
-    return structs.replace(hit, visitor=visitors.hashed(hit))
+    private = asks_not({environ_name(name): value for name, value in hit.headers.items()})
+    if there.visitors.mode == "hash" and not (hit.visitor or private):
+        hit = structs.replace(hit, visitor=there.visitors.hashed(hit))
+    return there.addresses.kept(hit, private)
 
 
 def _unstorable(hits: Batch, broken: dict[str, str]) -> Unstorable:

@@ -1,0 +1,50 @@
+"""The log of all our processes: one line an event on standard error, for people or, by HITWALL_LOG, as JSON.
+
+What strangers sent may stand in a line, so nothing in it is obeyed by a terminal or looks like another line.
+"""
+
+import logging
+from datetime import UTC, datetime
+
+from pythonjsonlogger.json import JsonFormatter
+
+OURS = ("hitwall", "summaries", "tracker")  # of others only what is wrong
+NAMES = {"levelname": "level", "name": "logger", "exc_info": "error"}
+
+
+def set_up(form: str) -> None:
+    """Log as `text` or as `json`; where something else handles the log already, nothing is changed."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(form))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in OURS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def formatter(form: str) -> logging.Formatter:
+    """What makes a line of an event. In JSON its fields are time, level, logger, message and error."""
+    if form == "json":
+        return JsonFormatter("%(levelname)s %(name)s %(message)s", timestamp="time", rename_fields=NAMES)
+    return Plain("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class Plain(logging.Formatter):
+    """One line of printable characters; the lines of a traceback follow, each behind blanks."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return escaped(super().formatMessage(record))
+
+    def formatException(self, ei: object) -> str:
+        lines = super().formatException(ei).splitlines()  # type: ignore[arg-type]
+        return "\n".join(f"  {escaped(line)}" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """The text with everything that no printer prints as an escape such as \\x1b."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

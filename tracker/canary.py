@@ -1,0 +1,82 @@
+"""The canary: a marked hit that times the way to the screen. How a door tells it, and what Redis keeps of it.
+
+Nobody else can send one: its sender puts a mark into Redis first, and a door takes each mark once. It
+goes the way of every hit, into the raw log of a site of its own, and counts in no summary.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from redis import Redis
+
+from tracker import keys
+from tracker.hit import CANARY, BadHit, Hit
+
+SOURCE = "canary"  # of its hits, which no summary counts
+UNDER_WAY = 30  # seconds that one may take; then its mark is worth nothing
+KEPT = 100  # of them in the raw log
+PERIODS = 10  # after so many without a try nothing is known any more
+LATE = 3  # periods without one coming through, after which the walls say so
+
+
+@dataclass(frozen=True)
+class Canary:
+    """What is known of the last ones."""
+
+    seconds: float = 0.0  # from the sending of the last that came through to the frame that showed it
+    at: datetime | None = None  # when that was
+    failing: datetime | None = None  # since when none comes through
+
+    def late(self, period: int, now: datetime) -> datetime | None:
+        """Since when none has come through, where that is longer ago than LATE periods."""
+        last = self.at or self.failing
+        return last if last and (now - last).total_seconds() > LATE * period else None
+
+
+def mark(redis: Redis) -> str:
+    """A new mark, which a door takes within UNDER_WAY seconds; the one before is worth nothing then."""
+    made = secrets.token_hex(16)
+    redis.set(keys.MARK, made, ex=UNDER_WAY)
+    return made
+
+
+def recognise(redis: Redis, hit: Hit) -> Hit:
+    """What is stored of a canary: nothing but its mark. Raises BadHit where a stranger sends one."""
+    expected = cast(bytes | None, redis.get(keys.MARK))
+    if expected is None or not hmac.compare_digest(expected, hit.path[1:].encode(errors="replace")):
+        raise BadHit("reserved site", f"{CANARY} counts for nobody", 403)
+    redis.delete(keys.MARK)
+    return Hit(at=hit.at, site=CANARY, path=hit.path, source=SOURCE)
+
+
+def came(redis: Redis, seconds: float, period: int, now: datetime) -> None:
+    """One came through."""
+    news = {"seconds": f"{seconds:.3f}", "at": now.isoformat(timespec="seconds")}
+    with redis.pipeline() as pipe:
+        pipe.hset(keys.CANARY, mapping=news)  # type: ignore[arg-type]
+        pipe.hdel(keys.CANARY, "failing")
+        pipe.expire(keys.CANARY, PERIODS * period)
+        pipe.execute()
+
+
+def failed(redis: Redis, period: int, now: datetime) -> None:
+    """One did not."""
+    with redis.pipeline() as pipe:
+        pipe.hsetnx(keys.CANARY, "failing", now.isoformat(timespec="seconds"))
+        pipe.expire(keys.CANARY, PERIODS * period)
+        pipe.execute()
+
+
+def last(redis: Redis) -> Canary | None:
+    """What is known; None where none has been tried lately."""
+    found = cast(dict[bytes, bytes], redis.hgetall(keys.CANARY))
+    if not found:
+        return None
+    return Canary(float(found.get(b"seconds", 0)), _time(found.get(b"at")), _time(found.get(b"failing")))
+
+
+def _time(text: bytes | None) -> datetime | None:
+    return datetime.fromisoformat(text.decode()).astimezone(UTC) if text else None

@@ -1,0 +1,61 @@
+"""Foreign: what somebody else has put under a key of ours is set aside, and work goes on.
+
+Redis may be shared, and a slip of the hand in redis-cli is quickly made. The stranger's value is renamed,
+never deleted, and the log says where it lies. What a counter has lost by it is noted in the site's `holes`:
+the counting process puts it right from the raw log.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from redis import Redis
+
+from tracker import keys
+
+log = logging.getLogger(__name__)
+
+# What may be wanted of a key -> its type, and the Lua pattern of a string or of the values of a hash.
+WANTED = {
+    "stream": ("stream", ""),
+    "set": ("set", ""),
+    "hash": ("hash", ""),
+    "counts": (
+        "hash",
+        "^%d%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?%d?$",
+    ),  # below 2^53, which Lua adds exactly
+    "cursors": ("hash", "^%d+%-%d+$"),  # stream ids
+    "string": ("string", ""),
+    "number": ("string", "^%d+$"),
+    "id": ("string", "^%d+%-%d+$"),
+    "hll": ("hll", ""),
+}
+SCRIPT = Path(__file__).with_name("aside.lua").read_text("utf-8")
+
+
+def set_aside(redis: Redis, wanted: Mapping[str, str]) -> dict[str, str]:
+    """Rename what is not as wanted, key -> one of WANTED; the key -> where its value lies now.
+
+    A hash that holds other fields besides right ones is copied instead and loses those. Empty where all is
+    as it should be or not there: then an error had another reason. Raises RedisError.
+    """
+    moved: dict[str, str] = {}
+    script = redis.register_script(SCRIPT)
+    for key, kind in wanted.items():
+        place, hole = keys.foreign(key, time.time_ns()), _hole(key)
+        if hole:
+            moved |= set_aside(redis, {keys.holes(keys.site_of(key)): "set"})
+        names = [key, place, keys.holes(keys.site_of(key))] if hole else [key, place]
+        found = cast(bytes, script(keys=names, args=[*WANTED[kind], hole]))
+        if found:
+            moved[key] = place
+            log.error("%s was not ours, it held a %s: that lies at %s now", key, found.decode(), place)
+    return moved
+
+
+def _hole(key: str) -> str:
+    """What is noted of a counter, `summary bucket`; empty for other keys."""
+    parsed = keys.parse(key)
+    return f"{parsed.summary} {parsed.bucket}" if parsed and parsed.kind == "counter" else ""
