@@ -2,6 +2,7 @@
 # make test   the check and every test
 # make faults every fault, with all rounds, and the table of what was lost and doubled
 # make check  lint, format, types;  make fix mends what it can of them
+# make audit  asks the package index whether what we pin is still offered and without a known hole
 # make bench  measures this machine;  make screenshots draws the README's pictures;  make clean
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 NPM = NODE_USE_SYSTEM_CA=1 $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
 APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
-.PHONY: run test faults check fix bench screenshots clean
+.PHONY: run test faults check fix audit bench screenshots clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m hitwall run
@@ -20,7 +21,9 @@ test: check $(VENV)/couchdb/installed
 	$(call need,chromium,$(BROWSER),The tests drive a browser)
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
 	$(call need,postgresql,$(POSTGRES),The tests of the archive start a PostgreSQL of their own)
+	$(call need,nginx-light,$(NGINX),The tests of a rolling restart put nginx in front)
 	$(call need,curl,command -v curl,The tests type the commands of the README)
+	$(call need,faketime,$(FAKETIME),The tests set the clocks of running processes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 faults: $(VENV)/tests
@@ -37,6 +40,9 @@ fix: $(VENV)/tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+audit: $(VENV)/tests
+	$(BIN)/python -m tests.audit
+
 bench: $(VENV)/tests
 	$(call need,wrk,command -v wrk,The benchmark makes its load with wrk)
 	$(BIN)/python -m tests.bench
@@ -52,6 +58,8 @@ clean:
 
 BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome || command -v chrome
 DRIVER = $(BIN)/python -m playwright --version
+FAKETIME = ls /usr/lib/*/faketime/libfaketimeMT.so.1
+NGINX = command -v nginx || command -v /usr/sbin/nginx
 REDIS = $(BIN)/python -c 'from hitwall.redis_server import find_server; find_server()'
 POSTGRES = command -v initdb || ls /usr/lib/postgresql/*/bin/initdb
 VENV_PARTS = $(PYTHON) -c 'import ensurepip, venv'

@@ -31,7 +31,7 @@ ELSEWHERE = "This wall needs no token, so it answers at localhost alone, and at 
 
 
 def guard(app: Flask, settings: Settings) -> None:
-    """Refuse whom the settings do not let look, before any view is asked. `g.stranger` tells views the rest."""
+    """Refuse whom the settings do not let look, before any view is asked; `g.stranger` tells views."""
     if settings.token and len(settings.token) < SAFE:
         log.warning("HITWALL_TOKEN has fewer than %d characters: somebody may guess it", SAFE)
 

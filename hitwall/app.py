@@ -19,7 +19,11 @@ from summaries.questions import Questions
 from summaries.views import Views
 from tracker.beacon import Beacon
 from tracker.connection import connect
+from tracker.group_commit import TIMEOUT
+from tracker.metrics import count_posted
 from tracker.posting import Posting
+from tracker.raw import RawLog
+from tracker.replay import PATIENCE, Replayer
 from tracker.settings import Settings
 from tracker.sites import Sites
 
@@ -30,21 +34,25 @@ STATIC = HERE / "static" if (HERE / "static").is_dir() else HERE.parent / "stati
 def create_app(settings: Settings | None = None) -> Flask:
     """The web process's application, by the settings given or the environment's."""
     settings = settings or Settings.read()
-    redis = connect(settings.running_redis())
+    url = settings.running_redis()
+    redis, door = connect(url), connect(url, TIMEOUT)
     app = Flask("hitwall", static_folder=str(STATIC), static_url_path="/static")
     picked = chosen(settings)
     checks = Checks(settings, redis)
     hub = make_hub(settings, redis, picked, checks)
-    sites = Sites(settings, redis)
+    sites = Sites(settings, door)
     app.register_blueprint(LiveBlueprint(hub, sites, settings.streams))
-    views = Views(settings, Questions(redis, settings, picked), Posting(settings, redis, sites))
+    views = Views(settings, Questions(redis, settings, picked), Posting(settings, redis, sites, count_posted))
     app.register_blueprint(api(views))
     app.extensions["hitwall"] = hub
     add_pages(app)
     add_health(app, checks)
     guard(app, settings)
     protect(app, settings)
-    app.wsgi_app = Beacon(app.wsgi_app, settings, redis, sites, STATIC / "a.js")  # type: ignore[method-assign, assignment]
+    beacon = Beacon(app.wsgi_app, settings, door, sites, STATIC / "a.js")
+    patient = RawLog(connect(url, PATIENCE), settings.replicas)
+    app.extensions["hitwall.replayer"] = Replayer(patient, beacon.commit)
+    app.wsgi_app = beacon  # type: ignore[method-assign, assignment]
     return app
 
 

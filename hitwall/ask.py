@@ -26,6 +26,7 @@ from hitwall.asking import (
 )
 from hitwall.tables import console, hit_line, series_table, sites_table, summary_table
 from hitwall.watching import View, Watch
+from hitwall.wording import inert
 from summaries.figures import RawHit
 from summaries.formats import ndjson
 from summaries.frame import dump
@@ -41,7 +42,7 @@ to_option = click.option("--to", "end", default="", help="Hits up to the end of 
 
 
 def tell_json(answer: Any) -> None:
-    click.echo(msgspec.json.encode(answer))
+    click.echo(inert(msgspec.json.encode(answer).decode()))
 
 
 @click.command()
@@ -109,7 +110,7 @@ def hits(site: str | None, follow: bool, as_json: bool, limit: int, whose: Whose
 
     def show(found: RawHit) -> None:
         if as_json:
-            click.echo(ndjson(RawHit, [found]), nl=False)
+            click.echo(inert(ndjson(RawHit, [found])), nl=False)
         else:
             paper.print(hit_line(found, zone), **CUT if paper.is_terminal else WHOLE)
 
@@ -158,7 +159,7 @@ def export(what: str, times: Times, rows: Rows, whose: Whose, as_json: bool, **g
         found = asking.questions.summary(name, what, asking.span(times), wish(rows, MOST_LABELS))
         pieces = exporting.of_summary(found, form)
     for piece in pieces:
-        given["output"].write(piece)
+        given["output"].write(piece if form == "csv" and not given["output"].isatty() else inert(piece))
 
 
 @click.command(short_help="The wall in this terminal.")
@@ -178,7 +179,7 @@ def watch(site: str | None, kind: str, once: bool, as_json: bool) -> None:
     if as_json:
         with suppress(KeyboardInterrupt):
             for frame in islice(watching.frames(), 1 if once else None):
-                click.echo(dump(frame))
+                click.echo(inert(dump(frame)))
     elif once:
         screen.once(watching, paper)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import gevent
 import msgspec
@@ -65,11 +65,11 @@ class Sender:
         while True:
             gevent.sleep(self._period)
             with suppress(RedisError):  # the walls say so themselves
-                if self._is_ours():
+                if self.take_turn():
                     self.send()
 
-    def _is_ours(self) -> bool:
-        """Whether this period's canary is ours to send."""
+    def take_turn(self) -> bool:
+        """Whether this period's canary is ours to send; then nobody else sends one."""
         held = int(1000 * HELD * self._period)
         return bool(self._redis.set(keys.SENDER, secrets.token_hex(8), nx=True, px=held))
 
@@ -98,7 +98,7 @@ class Sender:
                 next(frames, None)  # there is a wall
                 gevent.sleep(APART)  # after which it shows what comes at once
                 begun = time.monotonic()
-                with self._asked(f"/a.gif?url={quote(f'http://{CANARY}{path}', safe='')}") as pixel:
+                with self._asked(f"/a.gif?url={path}&s={CANARY}") as pixel:
                     pixel.read()
                 if any(row.path == path for frame in frames for row in frame.recent):
                     return time.monotonic() - begun

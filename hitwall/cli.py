@@ -19,8 +19,8 @@ from redis import RedisError
 
 from hitwall import __version__, ask, demo, event_log, logs, processes, tend
 from hitwall.redis_server import NoRedis, find_cli
-from hitwall.wording import cut
-from summaries import counting
+from hitwall.wording import cut, said
+from summaries import rounds
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
 from summaries.explain import explain as explain_key
@@ -55,9 +55,9 @@ class Sentences(click.Group):
         try:
             return super().invoke(ctx)
         except EXPECTED as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(said(error)) from None
         except RedisError as error:
-            raise click.ClickException(f"Redis cannot be used: {error}") from None
+            raise click.ClickException(f"Redis cannot be used: {said(error)}") from None
         except UnicodeEncodeError:
             raise click.ClickException(NOT_UTF8) from None
 
@@ -94,7 +94,7 @@ def serve() -> None:
 def count() -> None:
     """The counting process; further ones stand by."""
     settings = checked()
-    counting.run(settings, connect(settings.running_redis()), processes.stopping())
+    rounds.run(settings, connect(settings.running_redis()), processes.stopping())
 
 
 @main.command("settings")
@@ -114,7 +114,7 @@ def explain(key: str) -> None:
         settings = Settings.read()
         click.echo(explain_key(key, Calendar.of(settings), chosen(settings).hooks))
     except ValueError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(said(error)) from None
 
 
 @main.command("demo", short_help="Replay a web server's log as hits of now.")

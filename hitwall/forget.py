@@ -20,7 +20,7 @@ from tracker.person import Person
 from tracker.raw import START, RawLog
 from tracker.rows import Key
 from tracker.settings import Settings
-from tracker.spool_search import wait_until_gone
+from tracker.spool_search import emptied_of
 from tracker.visitors import ID, address_hash
 
 DOOR = "door"  # the spool of the web processes
@@ -88,7 +88,7 @@ def forget(visitor: str, address: str, site: str | None, yes: bool) -> None:
     settings = Settings.read()
     redis = connect(settings.running_redis())
     person = _person(redis, visitor, address)
-    left = wait_until_gone(settings.data / "spool", DOOR, person)
+    left = emptied_of(settings.data / "spool", DOOR, person, RawLog(redis))
     archive = ArchiveEraser.of(settings.archive) if settings.archive else None
     with _progress() as told:
         everywhere = Everywhere(redis, person, Forgetting(settings, redis, person, told), archive)

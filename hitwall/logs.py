@@ -58,7 +58,7 @@ def import_logs(files: tuple[Path, ...], site: str, as_json: bool) -> None:
         with progress() as bars:
             for path in files or (STDIN,):
                 with opened(path) as log:
-                    import_log(LogImport(RawLog(redis), log, reader), backlog, report, bars)
+                    import_log(LogImport(RawLog(redis, settings.replicas), log, reader), backlog, report, bars)
         report.stop_clock()
         report.counted = wait_for_counter(backlog) if report.total().hits else ""
     finally:
@@ -78,7 +78,7 @@ def follow(files: tuple[Path, ...], site: str) -> None:
     """
     settings = Settings.read()
     redis = connect(settings.running_redis())
-    stop, raw = stopping(), RawLog(redis)
+    stop, raw = stopping(), RawLog(redis, settings.replicas)
     reader = once_redis_is_there(lambda: reader_of(settings, redis, site), stop)
     if reader is not None:
         followers = [Follower(path.absolute(), lambda log: LogImport(raw, log, reader)) for path in files]

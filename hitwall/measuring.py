@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 BEGIN = "hitwall-metrics-"  # of the directory's name
+YOUNG = 60  # seconds in which one that is not locked yet may belong to a process that is starting
 
 _held: list[BinaryIO] = []  # locks of this process: the directory's and, in a worker, its place's
 
@@ -25,8 +27,9 @@ def directory() -> Iterator[None]:
     """A directory for the workers that are started meanwhile; others' that were killed are swept away."""
     for left in Path(tempfile.gettempdir()).glob(f"{BEGIN}*"):
         with suppress(OSError):  # another user's, or at work
-            _lock(left / "lock").close()
-            shutil.rmtree(left)
+            if time.time() - (left / "lock").stat().st_mtime > YOUNG:
+                _lock(left / "lock").close()
+                shutil.rmtree(left)
     made, owner = Path(tempfile.mkdtemp(prefix=BEGIN)), os.getpid()
     _held.append(_lock(made / "lock"))
     os.environ[SHARED] = str(made)

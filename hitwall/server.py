@@ -1,6 +1,8 @@
 """The listening end of a web process: what its connections inherit, and how it stops without losing one."""
 
 import ctypes
+import logging
+import resource
 import socket
 import struct
 import sys
@@ -13,8 +15,10 @@ from gunicorn.workers.ggevent import PyWSGIServer
 
 from hitwall.handler import close_silent
 
-GONE = 12_000  # milliseconds without a sign of life after which a peer has gone, though it never said so
-UNSENT = 65_536  # bytes that wait in the kernel for one who reads slowly; newer frames are worth more
+log = logging.getLogger(__name__)
+
+GONE = 10_000  # milliseconds without a sign of life after which a peer has gone, though it never said so
+UNSENT = 16_384  # bytes that wait in the kernel for one who reads slowly; newer frames are worth more
 # (level, option, value), as Linux has them; elsewhere those that exist. A connection inherits its listener's.
 OPTIONS = [
     (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", GONE),  # nothing is taken: sent again in vain, or not read
@@ -23,6 +27,8 @@ OPTIONS = [
     (socket.IPPROTO_TCP, "TCP_KEEPINTVL", GONE // 4000),
     (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", UNSENT),
 ]
+
+FILES = 200  # that a process has open besides its connections; Redis, libraries, the spool
 
 DRAIN = 1.2  # seconds in which a stopping process answers what has got through to it
 HANDSHAKE = 0.1  # seconds that a connection may take which was begun before
@@ -82,3 +88,13 @@ def refuse_new(listener: socket.socket) -> None:
     with suppress(OSError):  # a kernel without it: who comes within the next microseconds is cut off
         pointer = struct.pack("HP", len(NO_SYN), ctypes.addressof(kept))
         listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+
+
+def allow_connections(most: int) -> None:
+    """Raise what the shell or systemd lets a process open, 1,024 often, to what so many connections need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = most + FILES if hard == resource.RLIM_INFINITY else min(most + FILES, hard)
+    if allowed < most + FILES:
+        log.warning("the limit of open files (ulimit -Hn) is %d: %d connections need more", hard, most)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))

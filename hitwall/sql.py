@@ -16,6 +16,7 @@ from rich.text import Text
 
 from hitwall import processes
 from hitwall.tables import console
+from hitwall.wording import inert
 from summaries.buckets import Calendar
 from summaries.report_rows import Step
 from summaries.reports import LIMIT, MOST_ROWS, REPORTS, Asked, Reports
@@ -127,7 +128,7 @@ def report(name: str | None, site: str, url: str, as_json: bool, **given: Any) -
     rows = reports.answer(name, asked)
     if as_json:
         head = {"site": asked.site, "report": name, "from": start, "to": end}
-        click.echo(msgspec.json.encode({**head, "rows": rows}))
+        click.echo(inert(msgspec.json.encode({**head, "rows": rows}).decode()))
     elif rows:
         show(rows, settings.timezone)
     else:

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from hitwall.wording import size
 from summaries.forecast import FAR, Forecast
 from summaries.status import SiteStatus, Status
+from tracker.canary import Canary
+from tracker.spooled import Spooled
 
 LATE = 5.0  # seconds of lag worth a word
 
@@ -18,10 +20,26 @@ def lines(status: Status, zone: ZoneInfo) -> Iterator[str]:
         yield from (f"  {name:10} {text}" for name, text in _site(site, zone))
     runs = "one is at work" if status.counting else "none is at work; start one: hitwall count"
     yield f"{'Counter':12} {runs}"
+    yield from spool(status.spool, zone)
+    if status.canary:
+        yield f"{'Canary':12} {_canary(status.canary, zone)}"
     reasons = ", ".join(f"{hits:,} {reason}" for reason, hits in sorted(status.refused.items()))
     yield f"{'Refused':12} today (UTC): {reasons or 'no hit'}"
     yield f"{'Memory':12} {size(status.used)} of {_limit(status)}"
     yield f"{'Forecast':12} {_forecast(status.forecast)}"
+
+
+def spool(waiting: Spooled, zone: ZoneInfo) -> Iterator[str]:
+    """A line where hits wait on disk."""
+    if waiting.files:
+        since = f", since {_time(waiting.oldest, zone)}" if waiting.oldest else ""
+        yield f"{'Spool':12} {size(waiting.bytes)} of hits wait on disk{since}"
+
+
+def _canary(known: Canary, zone: ZoneInfo) -> str:
+    came = f"{known.seconds:.2f} s from hit to screen, {_time(known.at, zone)}" if known.at else ""
+    fails = f"none has come through since {_time(known.failing, zone)}" if known.failing else ""
+    return "; ".join(filter(None, (came, fails)))
 
 
 def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:

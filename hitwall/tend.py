@@ -6,22 +6,23 @@ from functools import partial
 
 import click
 import msgspec
-from redis import Redis
+from redis import Redis, RedisError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.table import Table
 from rich.text import Text
 
-from hitwall.state import lines
+from hitwall.state import lines, spool
 from hitwall.wording import clean
 from summaries.buckets import KINDS, Calendar
 from summaries.chosen import Chosen, chosen
+from summaries.health import on_disk
 from summaries.recount import Recount
 from summaries.status import Observer
 from summaries.verify import NO_NUMBER, Comparison, Report
 from tracker.connection import connect
 from tracker.raw import RawLog
-from tracker.settings import Settings
+from tracker.settings import BadSetting, Settings
 
 SHOWN = 20  # differences of a site in a table
 
@@ -66,11 +67,22 @@ def recount(site: str | None, summaries: tuple[str, ...], as_json: bool) -> None
 def status(as_json: bool) -> None:
     """What there is of each site, how far it is counted, and when memory will be full.
 
-    The forecast takes the rate of the last 24 hours as it is; memory is measured on samples.
+    The forecast takes the rate of the last 24 hours as it is; memory is measured on samples. Where Redis is
+    out of reach it tells what waits on disk, and ends with exit status 1.
     """
     settings = Settings.read()
     names = list(chosen(settings).hooks)
-    found = Observer(settings, connect(settings.running_redis()), names, datetime.now(UTC)).status()
+    try:
+        found = Observer(settings, connect(settings.running_redis()), names, datetime.now(UTC)).status()
+    except (RedisError, BadSetting):
+        waiting = on_disk(settings)
+        said = (
+            msgspec.json.encode({"spool": waiting}).decode()
+            if as_json
+            else "\n".join(spool(waiting, settings.timezone))
+        )
+        click.echo(said, nl=bool(said))
+        raise
     if as_json:
         click.echo(msgspec.json.encode(found))
         return

@@ -19,7 +19,7 @@ from gunicorn.workers.ggevent import GeventPyWSGIWorker
 
 from hitwall import event_log, measuring
 from hitwall.handler import IDLE, Handler, close_silent
-from hitwall.server import SERVING, Server, refuse_new
+from hitwall.server import SERVING, Server, allow_connections, refuse_new
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
@@ -54,6 +54,7 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
         Handler.stopping = True
         if self.wsgi is not None:  # else it is told so while it still starts
             self.wsgi.extensions["hitwall"].close()
+            self.wsgi.extensions["hitwall.replayer"].stop()
         for server in SERVING:
             gevent.spawn(server.close)  # at once; gunicorn itself would look up to a second later
         super().handle_exit(sig, frame)
@@ -76,6 +77,7 @@ class Web(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def run(self) -> None:
+        allow_connections(self.cfg.worker_connections)
         Master(self).run()
 
     def load_config(self) -> None:
@@ -97,6 +99,7 @@ class Web(BaseApplication):  # type: ignore[misc]
         hub.print_exception = tell
         measuring.take_place()
         app = util.import_app("hitwall.app:create_app()")
+        app.extensions["hitwall.replayer"].start()
         import_module("hitwall.canary").start(self._settings)
         gc.collect()
         gc.freeze()  # else a look for garbage among all that was imported holds everybody up for 50 ms

@@ -1,5 +1,6 @@
 """Numbers, sizes, ages and labels from outside as a terminal shows them. Pure."""
 
+import re
 import unicodedata
 from datetime import datetime
 
@@ -17,6 +18,8 @@ UNSEEN = {
     "Zp",
 }  # escapes, turns of direction, what a terminal does not know
 BLANKS = "Zs"
+# Controls of eight bits, and turns of direction: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 UNITS = ("B", "kB", "MB", "GB", "TB")
 MOST_GROWN = 999  # percent; more says only that there was next to nothing before
 AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))  # seconds
@@ -34,6 +37,16 @@ def _shown(char: str) -> str:
     if kind == BLANKS:
         return " "
     return "\ufffd" if char in FILLERS or (kind in UNSEEN and char not in JOINERS) else char
+
+
+def said(error: Exception) -> str:
+    """Its message for a terminal: it may repeat what is in Redis, or what was typed."""
+    return "\n".join(map(clean, str(error).splitlines()))
+
+
+def inert(json: str) -> str:
+    """The same JSON, with escapes for the characters that a terminal obeys and JSON lets stand."""
+    return OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 
 def label(text: str, style: str = "") -> Text:

@@ -6,7 +6,9 @@
 --
 -- KEYS[1]  hash     the site's cursor: summary -> stream id
 -- KEYS[2]  channel  the site's announcements
--- KEYS[3…] hashes and HyperLogLogs, referred to below by their place in KEYS
+-- KEYS[3]  stream   the site's raw log
+-- KEYS[4]  string   stream id of the last raw hit that was forgotten
+-- KEYS[5…] hashes and HyperLogLogs, referred to below by their place in KEYS
 -- ARGV[1]  MessagePack, an array:
 --   1 summaries  names whose cursor moves
 --   2 from       the stream id that each of their cursors must have ("0-0" where it has none)
@@ -154,6 +156,18 @@ if lost then
   return -1
 end
 
+-- Whether that stream id is smaller than the other.
+local function less(one, other)
+  local time, number = string.match(one, '(%d+)-(%d+)')
+  local times, numbers = string.match(other, '(%d+)-(%d+)')
+  time, times = tonumber(time), tonumber(times)
+  return time < times or (time == times and tonumber(number) < tonumber(numbers))
+end
+
+-- A log that begins after the cursor was deleted meanwhile: the hit at the cursor is never forgotten.
+local first = from ~= '0-0' and redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+local gone = first and less(from, first[1]) and less(redis.call('GET', KEYS[4]) or '0-0', from)
+
 -- A HyperLogLog may be found broken only here; visitors that are added twice are there once.
 for _, minute in ipairs(batch[6]) do
   local visitors = minute[3]
@@ -167,6 +181,9 @@ for _, each in ipairs(writes) do
 end
 for _, name in ipairs(summaries) do
   redis.call('HSET', KEYS[1], name, to)
+end
+if gone then
+  redis.call('SET', KEYS[4], from)
 end
 redis.call('PUBLISH', KEYS[2], cmsgpack.pack({summaries, from, to, batch[7], batch[8], entries, batch[9]}))
 return 1

@@ -65,7 +65,7 @@ class CountedSums:
         for site in self._sites:
             ((hits, sizes),) = self._lookup.whole(site, self._summary, [bucket])[1]
             for label, number in hits.items():
-                _add(table, label.decode(), int(number), int(sizes.get(label, 0)))
+                _add(table, label.decode(errors="replace"), int(number), int(sizes.get(label, 0)))
         return table
 
     def _label(self, label: str, buckets: Sequence[str]) -> list[Tallies]:

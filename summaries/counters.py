@@ -1,6 +1,6 @@
 """Counters: the hashes in Redis. Apply a batch exactly once, read them together with their cursor."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,17 +9,19 @@ from typing import Any, cast
 import msgpack
 from redis import Redis
 
+from summaries.announcement import FOREIGN, Announcement, announcement
 from summaries.buckets import Calendar
 from summaries.fold import Share, Sums, shares
-from summaries.tally import SHOWN, Row, Tally, tally_of
+from summaries.tally import SHOWN, Tally, tally_of
 from tracker import keys
-from tracker.raw import START
+from tracker.foreign import undisturbed
+from tracker.raw import START, order
 
 WIDEST = 12  # runs; a batch that spreads over more hours is announced without its numbers
 ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
 FAILED = 40 * 86_400  # seconds that a day's account of failing hooks is kept
-FOREIGN = (ValueError, TypeError, AttributeError, msgpack.UnpackException)  # of a message not of ours
 EPOCH = datetime.fromtimestamp(0, UTC)
+UNREADABLE = "(unreadable)"  # under which the day's account of failures has entries that are no hits
 WHOLE = {"minute": 2000, "server": 10, "bot": 1000}  # labels announced; of others only a top list's
 
 Wanted = Mapping[tuple[str, str], int | None]  # (summary, bucket) -> labels to keep, None for all
@@ -39,19 +41,6 @@ class Batch:
     now: datetime = EPOCH  # what has expired by then is not counted any more
 
 
-@dataclass(frozen=True)
-class Announcement:
-    """What a batch has changed, in totals; `quiet` where the numbers have to be read anew."""
-
-    summaries: list[str]
-    start: str
-    end: str
-    hits: int
-    recent: str
-    entries: list[tuple[str, str, int, bool, list[Row]]]  # summary, bucket, distinct, capped, rows
-    quiet: bool
-
-
 @dataclass
 class Snapshot:
     """Cursors and tallies read at one moment."""
@@ -60,8 +49,12 @@ class Snapshot:
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
 
 
+class LostCursor(RuntimeError):
+    """Counters say that a summary has counted, but not up to where."""
+
+
 class Counters:
-    """The counters of all sites on one Redis."""
+    """The counters of all sites on one Redis. What is none of ours under their keys is set aside."""
 
     def __init__(self, redis: Redis, calendar: Calendar, max_labels: int) -> None:
         self._redis = redis
@@ -70,8 +63,12 @@ class Counters:
         self._apply = redis.register_script(Path(__file__).with_name("apply.lua").read_text("utf-8"))
 
     def apply(self, batch: Batch) -> bool:
-        """Count the batch and announce it; False where another counter has counted these hits."""
-        places = Places([keys.cursor(batch.site), keys.live(batch.site)])
+        """Count the batch and announce it; False where another counter has counted these hits.
+
+        Raises LostCursor where nothing is counted by its cursors, but something by its counters.
+        """
+        kinds = keys.cursor, keys.live, keys.raw, keys.trimmed
+        places = Places([key(batch.site) for key in kinds])
         items = [item for share in shares(batch.sums.runs) for item in self._items(batch, share, places)]
         active = [
             [places.of(keys.active(batch.site, minute)), _expiry(minute), sorted(visitors)]
@@ -82,7 +79,10 @@ class Counters:
         head = [batch.summaries, batch.start, batch.end, self._most]
         tail = [items, active, batch.fresh, batch.recent, quiet]
         packed = msgpack.packb(head + tail, use_bin_type=False)
-        return bool(self._apply(keys=places.keys, args=[packed]))
+        applied = self._ask(places.keys, lambda: self._apply(keys=places.keys, args=[packed]))
+        if applied < 0:
+            raise LostCursor(batch.site)
+        return bool(applied)
 
     def _items(self, batch: Batch, share: Share, places: "Places") -> Iterable[list[Any]]:
         alive = [bucket for bucket in share.buckets if self._lives(bucket, batch.now)]
@@ -103,38 +103,60 @@ class Counters:
 
     def cursors(self, site: str) -> dict[str, str]:
         """Summary -> stream id that it has counted up to."""
-        return _cursors(cast(Any, self._redis.hgetall(keys.cursor(site))))
+        cursor = keys.cursor(site)
+        found = self._ask([cursor], lambda: _cursors(cast(Any, self._redis.hgetall(cursor))))
+        return cast(dict[str, str], found)
 
     def read(self, site: str, wanted: Wanted) -> Snapshot:
         """The wanted tallies and the cursors of the site, all of one moment."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hgetall(keys.cursor(site))
-        for name, bucket in wanted:
-            pipe.hgetall(keys.counter(site, "hits", name, bucket))
-            pipe.hgetall(keys.counter(site, "bytes", name, bucket))
-        cursors, *hashes = pipe.execute()
-        pairs = zip(hashes[::2], hashes[1::2], strict=True)
-        tallies = (tally_of(*pair, most) for pair, most in zip(pairs, wanted.values(), strict=True))
-        return Snapshot(_cursors(cursors), dict(zip(wanted, tallies, strict=True)))
+        names = [keys.counter(site, measure, *place) for place in wanted for measure in keys.MEASURES]
+
+        def ask() -> Snapshot:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hgetall(keys.cursor(site))
+            for name in names:
+                pipe.hgetall(name)
+            cursors, *hashes = pipe.execute()
+            pairs = zip(hashes[::2], hashes[1::2], strict=True)
+            tallies = (tally_of(*pair, most) for pair, most in zip(pairs, wanted.values(), strict=True))
+            return Snapshot(_cursors(cursors), dict(zip(wanted, tallies, strict=True)))
+
+        return cast(Snapshot, self._ask([keys.cursor(site), *names], ask))
 
     def note_failures(self, site: str, failures: Mapping[str, int], now: datetime) -> None:
-        """Add to the day's account of hits that hooks failed on; it is for people, and not exact."""
-        if failures:
+        """Add to the day's account of hits that hooks failed on; it is for people, and not exact.
+
+        UNREADABLE stands for entries that are no hits, and count nowhere.
+        """
+        account = keys.failed(site, now)
+
+        def note() -> None:
             pipe = self._redis.pipeline()
             for name, hits in failures.items():
-                pipe.hincrby(keys.failed(site, now), name, hits)
-            pipe.expire(keys.failed(site, now), FAILED)
+                pipe.hincrby(account, name, hits)
+            pipe.expire(account, FAILED)
             pipe.execute()
 
+        if failures:
+            self._ask([account], note)
+
     def failures(self, site: str, now: datetime) -> dict[str, int]:
-        """Summary -> hits of the day (UTC) that its hook failed on."""
-        found = cast(dict[bytes, bytes], self._redis.hgetall(keys.failed(site, now)))
-        return {name.decode(): int(hits) for name, hits in sorted(found.items())}
+        """Summary -> hits of the day (UTC) that its hook failed on; and UNREADABLE, as above."""
+        account = keys.failed(site, now)
+
+        def ask() -> dict[str, int]:
+            found = cast(dict[bytes, bytes], self._redis.hgetall(account))
+            return {name.decode(errors="replace"): int(hits) for name, hits in sorted(found.items())}
+
+        return cast(dict[str, int], self._ask([account], ask))
 
     def active(self, site: str, now: datetime, minutes: int = 5) -> int:
         """Visitors seen in this minute and those before, `minutes` in all; near to 1 % exact."""
         names = [keys.active(site, now - timedelta(minutes=n)) for n in range(minutes)]
-        return self._redis.pfcount(*names)
+        return cast(int, self._ask(names, lambda: self._redis.pfcount(*names)))
+
+    def _ask(self, names: Iterable[str], ask: Callable[[], Any]) -> Any:
+        return undisturbed(self._redis, names, ask)
 
 
 class Places:
@@ -151,27 +173,16 @@ class Places:
         return list(self._places)
 
 
-def announcement(packed: bytes) -> Announcement:
-    """The message that apply.lua published. Raises one of FOREIGN for another."""
-    names, start, end, hits, recent, entries, quiet = msgpack.unpackb(packed, strict_map_key=False)
-    rows = [
-        (name, bucket, distinct, bool(capped), list(zip(*[iter(told)] * 3, strict=True)))
-        for name, bucket, distinct, capped, told in _list(entries)
-    ]
-    return Announcement(names, start, end, hits, recent, rows, bool(quiet))
-
-
-def _list(packed: Any) -> list[Any]:
-    """Lua has one kind of table: an empty list arrives as an empty map."""
-    return list(packed) if packed else []
-
-
 def _cursors(found: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode(): cursor.decode() for name, cursor in found.items()}
+    """Raises ValueError where one is no stream id."""
+    cursors = {name.decode(errors="replace"): cursor.decode() for name, cursor in found.items()}
+    for cursor in cursors.values():
+        order(cursor)
+    return cursors
 
 
 def _expiry(minute: datetime) -> int:
     return int((minute + ACTIVE).timestamp())
 
 
-__all__ = ["FOREIGN", "START", "Announcement", "Batch", "Counters", "Snapshot", "announcement"]
+__all__ = ["FOREIGN", "START", "Announcement", "Batch", "Counters", "LostCursor", "Snapshot", "announcement"]

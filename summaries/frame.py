@@ -31,9 +31,11 @@ class Rate:
         self.arrivals.append((at, hits))
 
     def now(self, at: float) -> float:
-        while self.arrivals and self.arrivals[0][0] <= at - RATE_SPAN:
+        """Of the last RATE_SPAN; a clock that was set back leaves arrivals in times to come, which go, too."""
+        while self.arrivals and not at - RATE_SPAN < self.arrivals[0][0] <= at + RATE_SPAN:
             self.arrivals.popleft()
-        span = max(1.0, min(RATE_SPAN, at - self.start))
+        known = at - self.start if at >= self.start else RATE_SPAN
+        span = max(1.0, min(RATE_SPAN, known))
         return round(sum(hits for _, hits in self.arrivals) / span, 1)
 
 

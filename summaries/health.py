@@ -15,10 +15,9 @@ from summaries.counting_report import reported
 from tracker import canary, keys
 from tracker.canary import Canary
 from tracker.settings import Settings
-from tracker.spooled import Spooled, spooled
+from tracker.spooled import DOOR, Spooled, spooled
 
 FRESH = 1.0  # seconds an answer is good for
-DOOR = "door"  # the spool of the doors
 FULL = 0.95  # of its bound: the next batch may not find room
 
 Note = dict[str, Any]  # `what` is wrong, and `since` when, to the second
@@ -41,8 +40,8 @@ class Checks:
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._redis = redis
-        self._directory = settings.data / "spool"
-        self._most = settings.spool_mb * 1_000_000
+        self._settings = settings
+        self._most = settings.spool_mb * 2**20  # bytes
         self._max_lag = settings.max_lag
         self._period = settings.canary
         self._lock = Lock()
@@ -62,7 +61,7 @@ class Checks:
         """What waits on this machine's disk; asks no Redis."""
         if time.monotonic() - self._looked >= FRESH:
             self._looked = time.monotonic()
-            self._spool = spooled(self._directory, DOOR)
+            self._spool = on_disk(self._settings)
         return self._spool
 
     def _ask(self) -> Health:
@@ -92,8 +91,8 @@ class Checks:
     def _spool_trouble(self, found: Health) -> str:
         if found.spool.bytes < FULL * self._most:
             return ""
-        held, most = found.spool.bytes / 1e6, self._most / 1e6
-        return f"The spool is full: {held:.1f} of {most:.0f} MB of hits wait on disk"
+        waits = f"{found.spool.bytes / 1e6:.1f} MB of hits wait on disk"
+        return f"The spool is full: {waits}, HITWALL_SPOOL_MB is {self._most // 2**20}"
 
     def notes(self, found: Health, now: datetime) -> list[Note]:
         """What a wall says of hits on disk, and of a canary that does not come through."""
@@ -111,6 +110,11 @@ class Checks:
         if known is None or known.at is None or known.late(self._period, now):
             return None
         return {"seconds": known.seconds, "at": known.at.isoformat()}
+
+
+def on_disk(settings: Settings) -> Spooled:
+    """What the doors have put on this machine's disk because Redis could not take it."""
+    return spooled(settings.data / "spool", DOOR)
 
 
 def _since(moment: datetime | None) -> Note:

@@ -45,7 +45,6 @@ class Hub:
         self._down: datetime | None = None  # since when Redis is out of reach
         self._greenlet: gevent.Greenlet[[], None] | None = None
         self.viewers = 0
-        VIEWERS.set(0)  # the worker before us may have been killed
         self.closed = False
 
     @contextmanager

@@ -47,7 +47,7 @@ class Merged:
         return Total(sum(self.hits.values()), sum(self.sizes.values()), len(self.hits) - self.capped)
 
     def row(self, label: bytes) -> Row:
-        return Row(label.decode(), self.hits[label], self.sizes.get(label, 0))
+        return Row(label.decode(errors="replace"), self.hits[label], self.sizes.get(label, 0))
 
 
 def choose(merged: Merged, wish: Wish) -> tuple[int, list[Row]]:
@@ -57,7 +57,9 @@ def choose(merged: Merged, wish: Wish) -> tuple[int, list[Row]]:
     last = wish.page * wish.limit
     matching, runs = 0, []
     for chunk in _chunks(merged.hits):
-        found = [key(label) for label in chunk if not needle or needle in label.decode().casefold()]
+        found = [
+            key(label) for label in chunk if not needle or needle in label.decode(errors="replace").casefold()
+        ]
         matching += len(found)
         runs.append(sorted(found)[:last])  # UTF-8 sorts as its characters do
         rest()

@@ -71,8 +71,11 @@ class Recount:
     def look_back(self, cursors: Mapping[str, str]) -> None:
         """See from where on the log is whole; one that was emptied by hand holds nothing of before."""
         self.since = self.raw.whole_since(self.site)
-        if self.since == START and cursors and not self.raw.length(self.site):
-            self.since = max(cursors.values(), key=order)
+        lead = max(cursors.values(), key=order, default=START)
+        if order(self.since) < order(lead):
+            first = self.raw.after(self.site, START, 1)
+            if not first or order(first[0][0]) > order(lead):
+                self.since = lead
 
     def _fold(self, names: list[str], entries: list[Entry]) -> None:
         hooks = {name: self.picked.hooks[name] for name in names}

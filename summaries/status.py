@@ -17,15 +17,19 @@ from summaries.buckets import KINDS, Calendar
 from summaries.counters import Counters
 from summaries.fold import BOT
 from summaries.forecast import Forecast, Part, counter_part, forecast, raw_part, soonest
+from summaries.health import on_disk
 from summaries.stock import RECENT, Stock, memory_of, take_stock
 from tracker import keys
 from tracker.append import server_of
+from tracker.canary import Canary, last
 from tracker.raw import START, Entry, RawLog, order
 from tracker.settings import Settings
+from tracker.spooled import Spooled
 
 NODES = 100  # of a stream, that are measured
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+NOTHING = Spooled()
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Status:
     limit: int  # 0 where Redis tells none
     maxmemory: bool  # whether the limit is one that was set, else the memory of Redis's machine
     forecast: Forecast  # of a cluster, that of the node which is full first
+    spool: Spooled = NOTHING  # of the doors, on this machine's disk
+    canary: Canary | None = None  # the last ones
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,8 @@ class Observer:
             limit=sum(memory.limit for memory in memories.values()),
             maxmemory=all(memory.maxmemory for memory in memories.values()),
             forecast=soonest([forecast(parts[name], m.used, m.limit or inf) for name, m in memories.items()]),
+            spool=on_disk(self.settings),
+            canary=last(self.redis),
         )
 
     def _site(self, site: str, calendar: Calendar, stocks: list[Stock]) -> SiteStatus:

@@ -37,8 +37,10 @@ class Tally:
 
 
 def tally_of(hits: Mapping[bytes, bytes], sizes: Mapping[bytes, bytes], most: int | None = SHOWN) -> Tally:
-    """The tally of two hashes as Redis answers them."""
+    """The tally of two hashes as Redis answers them. Raises ValueError where a value is no number."""
     capped = OTHER.encode() in hits
     tally = Tally(most, len(hits) - capped, capped)
-    tally.update((label.decode(), int(n), int(sizes.get(label, 0))) for label, n in hits.items())
+    tally.update(
+        (label.decode(errors="replace"), int(n), int(sizes.get(label, 0))) for label, n in hits.items()
+    )
     return tally

@@ -6,7 +6,7 @@ happens only while the cursor is still the recount's, so no wrong number can be 
 Each swap is all or nothing: killed half-way, or run twice at once, every counter is as before or right.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,27 +16,17 @@ import msgpack
 from redis import Redis
 
 from summaries.buckets import KINDS
+from summaries.differences import NO_NUMBER, Difference, differences, tallies_of
 from summaries.fold import Tallies
 from summaries.recount import Place, Recount, Unsettled
 from tracker import keys
+from tracker.foreign import undisturbed
 from tracker.raw import START
 
 COUNTERS = 200  # read together at most, and
 LABELS = 20_000  # of these together, as far as we know them before
 TRIES = 200  # of one swap; counting leaves about 20 ms between two batches, a try takes about 3
 TOLD = 1000  # differences that a report holds at most
-NO_NUMBER = -1  # what a field counts as that holds no number
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One label of one counter; [hits, bytes] as counted and as the raw log says, None for none."""
-
-    summary: str
-    bucket: str
-    label: str
-    counted: list[int] | None
-    raw: list[int] | None
 
 
 @dataclass
@@ -81,16 +71,25 @@ class Comparison:
         """
         return self._go(told, self._mend)
 
-    def _go(self, told: Callable[[int, int], None], wrong: Callable[[Place], bool]) -> Report:
+    def patch(self, places: Collection[Place], told: Callable[[int, int], None]) -> Report:
+        """Mend these counters alone."""
+        return self._go(told, self._mend, places)
+
+    def _go(
+        self,
+        told: Callable[[int, int], None],
+        wrong: Callable[[Place], bool],
+        only: Collection[Place] | None = None,
+    ) -> Report:
         report = Report(self._recount.site)
         self._begin()
-        places = self._places()
+        places = self._places() if only is None else self._alive(only)
         done = 0
         for bunch in self._bunches(places):
             found = self._compare(bunch)
-            for place, differences in found.items():
-                report.take(differences)
-                report.left += bool(differences) and wrong(place)
+            for place, wrongs in found.items():
+                report.take(wrongs)
+                report.left += bool(wrongs) and wrong(place)
             report.unchecked += sum(not self._recount.covers(bucket) for _, bucket in bunch)
             done += len(bunch)
             told(done, len(places))
@@ -100,7 +99,8 @@ class Comparison:
 
     def _begin(self) -> None:
         """Fold all there is; a summary that has counted nothing yet has no counters to look at."""
-        found = cast(Any, self._redis.hgetall(keys.cursor(self._recount.site)))
+        cursor = keys.cursor(self._recount.site)
+        found = undisturbed(self._redis, [cursor], lambda: cast(Any, self._redis.hgetall(cursor)))
         self._names = [name for name in self._recount.picked.hooks if name.encode() in found]
         self._recount.catch_up(self._cursors(found))
 
@@ -116,6 +116,9 @@ class Comparison:
                 key = keys.parse(name.decode())
                 if key and key.summary in self._names:
                     places[key.summary, key.bucket] = None
+        return self._alive(places)
+
+    def _alive(self, places: Iterable[Place]) -> list[Place]:
         now = datetime.now(UTC)
         return sorted(place for place in places if self._recount.lives(place[1], now))
 
@@ -134,34 +137,44 @@ class Comparison:
         """The differences of each place that is covered."""
         counted = self._read([place for place in places if self._recount.covers(place[1])])
         return {
-            place: list(_differences(place, labels, self._recount.sums.get(place, {})))
+            place: list(differences(place, labels, self._recount.sums.get(place, {})))
             for place, labels in counted.items()
             if self._recount.covers(place[1])
         }
 
     def _read(self, places: list[Place]) -> dict[Place, Tallies]:
         """What is counted there, with the recount led to the cursors of that moment."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hgetall(keys.cursor(self._recount.site))
-        for place in places:
-            pipe.hgetall(keys.counter(self._recount.site, "hits", *place))
-            pipe.hgetall(keys.counter(self._recount.site, "bytes", *place))
-        cursors, *hashes = pipe.execute()
+        names = [keys.counter(self._recount.site, measure, *at) for at in places for measure in keys.MEASURES]
+        names.insert(0, keys.cursor(self._recount.site))
+
+        def ask() -> list[Any]:
+            pipe = self._redis.pipeline(transaction=True)
+            for name in names:
+                pipe.hgetall(name)
+            return list(pipe.execute())
+
+        cursors, *hashes = undisturbed(self._redis, names, ask)
         self._recount.catch_up(self._cursors(cursors))
         pairs = zip(hashes[::2], hashes[1::2], strict=True)
-        return {place: _tallies(*pair) for place, pair in zip(places, pairs, strict=True)}
+        return {place: tallies_of(*pair) for place, pair in zip(places, pairs, strict=True)}
 
     def _mend(self, place: Place) -> bool:
-        """Swap that counter, if it is not right by itself or out of the log by now; True where it is left."""
+        """Swap that counter, if it is not out of the log by now; True where it is left."""
         if self._recount.failures[place[0]]:
             return True
         for _ in range(TRIES):
-            if self._swapped(place) or not self._compare([place]).get(place):
+            if not self._recount.covers(place[1]) or self._swapped(place):
                 return False
+            self._lead()
         raise Unsettled(
             f"The counters of {self._recount.site} move on faster than they can be mended: "
             "run hitwall recount again when there is less traffic. What is mended stays so."
         )
+
+    def _lead(self) -> None:
+        """The recount on to where the cursors are: a large counter takes longer to read than they rest."""
+        found = cast(Any, self._redis.hgetall(keys.cursor(self._recount.site)))
+        self._recount.catch_up(self._cursors(found))
 
     def _swapped(self, place: Place) -> bool:
         name, bucket = place
@@ -173,17 +186,4 @@ class Comparison:
         return bool(self._swap(keys=[keys.cursor(site), keys.live(site), *counters], args=[packed]))
 
 
-def _tallies(hits: Mapping[bytes, bytes], sizes: Mapping[bytes, bytes]) -> Tallies:
-    found = {label: [_number(n), _number(sizes.get(label, b"0"))] for label, n in hits.items()}
-    found |= {label: [0, _number(size)] for label, size in sizes.items() if label not in hits}
-    return {label.decode(errors="backslashreplace"): pair for label, pair in found.items()}
-
-
-def _number(text: bytes) -> int:
-    return int(text) if text.isdigit() else NO_NUMBER
-
-
-def _differences(place: Place, counted: Tallies, raw: Tallies) -> Iterator[Difference]:
-    for label in {**raw, **counted}:
-        if counted.get(label) != raw.get(label):
-            yield Difference(*place, label, counted.get(label), raw.get(label))
+__all__ = ["NO_NUMBER", "Comparison", "Difference", "Report"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from summaries.counters import Announcement
+from summaries.counters import UNREADABLE
 from summaries.feed import Feed
 from summaries.health import Note
 
@@ -39,14 +40,17 @@ class Watched:
 
     def notes(self, now: datetime) -> list[Note]:
         """What is wrong with the numbers."""
-        found: list[Note] = [
-            {"what": f"The summary {name} lacks {hits} hits of today, its hook failed on them"}
-            for name, hits in self.failures.items()
-        ]
+        found: list[Note] = [{"what": _lack(name, hits)} for name, hits in self.failures.items()]
         if self.lag > LAGGING:
             since = datetime.fromtimestamp(int(now.timestamp() - self.lag), UTC)
             found.append({"what": "behind", "since": since.isoformat()})
         return found
+
+
+def _lack(name: str, hits: int) -> str:
+    if name == UNREADABLE:
+        return f"{hits} entries of today's raw log cannot be read, they count nowhere"
+    return f"The summary {name} lacks {hits} hits of today, its hook failed on them"
 
 
 def gone(since: datetime) -> list[Note]:

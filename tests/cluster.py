@@ -27,7 +27,7 @@ NODE_TIMEOUT = 1000  # milliseconds until the others call a node failed and its 
 READY = 30.0  # seconds
 OPTIONS = f"""--bind {HOST} --daemonize no --cluster-enabled yes --cluster-node-timeout {NODE_TIMEOUT}
     --cluster-replica-validity-factor 0 --cluster-require-full-coverage no --repl-diskless-sync yes
-    --repl-diskless-sync-delay 0 --repl-backlog-size 16mb --loglevel notice""".split()
+    --repl-diskless-sync-delay 0 --repl-backlog-size 4mb --loglevel notice""".split()
 OPTIONS += ["--save", ""]
 
 
@@ -39,6 +39,7 @@ class Node:
         self._folder = folder / str(port)
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
+        self._hangs = False
         self.client = Redis(HOST, port, socket_timeout=5, retry=Retry(NoBackoff(), 1))
 
     def start(self) -> None:
@@ -56,16 +57,26 @@ class Node:
             return bool(self.client.ping())
         return False
 
-    def send(self, what: signal.Signals) -> None:
+    def hang(self) -> None:
         assert self._process
-        self._process.send_signal(what)
+        self._process.send_signal(signal.SIGSTOP)
+        self._hangs = True
+
+    def wake(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+        self._hangs = False
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None and not self._hangs
 
     def kill(self) -> None:
         """At once, as power does it, and also where it hangs."""
         if self._process:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process, self._hangs = None, False
 
     def says(self, *command: str) -> dict[str, str]:
         """The lines of an INFO or CLUSTER INFO."""
@@ -82,7 +93,7 @@ class Node:
         return follows and self.says("CLUSTER INFO")["cluster_state"] == "ok"
 
 
-class TestedCluster:
+class OwnCluster:
     """All servers; `url` names two of them, as REDIS_URL does."""
 
     def __init__(self, folder: Path, *options: str) -> None:
@@ -114,17 +125,13 @@ class TestedCluster:
         """Until every node sees the whole cluster, and every replica has what its master has."""
         until(lambda: all(node.is_ready for node in self.nodes), READY)
 
-    def master_of(self, site: str) -> Node:
-        """The node that holds the keys of the site, as the other nodes see it."""
-        return self.master_of_key(keys.raw(site))
-
-    def master_of_key(self, key: str) -> Node:
+    def master_of(self, key: str) -> Node:
+        """The node that holds the key, as one says that has not failed and does not hang."""
         slot = key_slot(key.encode())
-        for node in self.nodes:
-            with suppress(RedisError):
-                ranges = run(node.client, "CLUSTER SLOTS")
-                port = next((m[1] for first, last, m, *_ in ranges if first <= slot <= last), 0)
-                return next(each for each in self.nodes if each.port == port)
+        for node in [node for node in self.nodes if node.is_up]:
+            ranges = run(node.client, "CLUSTER SLOTS")
+            port = next((m[1] for first, last, m, *_ in ranges if first <= slot <= last), 0)
+            return next(each for each in self.nodes if each.port == port)
         raise AssertionError("no node answers")
 
     def is_master(self, node: Node) -> bool:
@@ -144,9 +151,9 @@ class TestedCluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, *options: str) -> Iterator[TestedCluster]:
+def running_cluster(folder: Path, *options: str) -> Iterator[OwnCluster]:
     """The cluster, whole, until the end; options are those of redis-server."""
-    cluster = TestedCluster(folder, *options)
+    cluster = OwnCluster(folder, *options)
     try:
         cluster.start()
         yield cluster
@@ -166,12 +173,12 @@ def is_free(port: int) -> bool:
     return False
 
 
-def sites_on_every_node(cluster: TestedCluster, each: int) -> dict[int, list[str]]:
-    """Port of a master -> so many sites whose keys lie there."""
+def sites_on_every_node(cluster: OwnCluster, each: int, name: str = "site") -> dict[int, list[str]]:
+    """Port of a master -> so many sites whose keys lie there; all begin with the name."""
     found: dict[int, list[str]] = {}
     for number in range(1000):
-        site = f"site-{number}.example"
-        there = found.setdefault(cluster.master_of(site).port, [])
+        site = f"{name}-{number}.example"
+        there = found.setdefault(cluster.master_of(keys.raw(site)).port, [])
         if len(there) < each:
             there.append(site)
         if len(found) == MASTERS and all(len(sites) == each for sites in found.values()):

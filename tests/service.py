@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, cast
+from typing import IO, Any, cast
 from urllib.parse import urlencode
 
 from redis import Redis
@@ -50,6 +50,7 @@ class Service:
         self.environ = {**kept, **ours, **chosen}
         self.settings = Settings.read(self.environ)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.log: IO[bytes] | None = None  # where their stderr goes; None: to ours
 
     @property
     def base(self) -> str:
@@ -61,6 +62,7 @@ class Service:
             [sys.executable, "-m", "hitwall", command or name],
             env=self.environ,
             cwd=ROOT,
+            stderr=self.log,
             start_new_session=True,  # so that a kill takes gunicorn's workers along
         )
         if name == "serve":

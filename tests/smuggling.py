@@ -3,6 +3,7 @@
 Source: https://www.rfc-editor.org/rfc/rfc9112 and https://portswigger.net/web-security/request-smuggling
 """
 
+import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,7 +33,7 @@ REFUSED: Mapping[str, tuple[bytes, tuple[int, ...]]] = {
     "a length with a fraction": (POST + b"Content-Length: 0.0\r\n\r\n" + HIDDEN, (400,)),
     "a length with underscores": (POST + b"Content-Length: 0_0\r\n\r\n" + HIDDEN, (400,)),
     "an empty length": (POST + b"Content-Length:\r\n\r\n" + HIDDEN, (400,)),
-    "a length of other digits": (POST + "Content-Length: ٠\r\n\r\n".encode() + HIDDEN, (400,)),
+    "a length of other digits": (POST + b"Content-Length: \xd9\xa0\r\n\r\n" + HIDDEN, (400,)),
     "a length beyond all": (POST + b"Content-Length: " + b"9" * 40 + b"\r\n\r\n" + HIDDEN, (400,)),
     "a length of a GET too long": (GET + b"Content-Length: 99999999999999999\r\n\r\n" + HIDDEN, (400,)),
     "a length on HEAD": (HIDDEN.replace(b"GET", b"HEAD")[:-2] + LENGTH + END + HIDDEN, (400,)),
@@ -165,4 +166,4 @@ def talk(port: int, request: bytes, seconds: float = 10.0) -> bytes:
 
 def statuses(answer: bytes) -> list[int]:
     """Of all answers on a connection, as their status lines tell them."""
-    return [int(part[2:5]) for part in answer.split(b"HTTP/1.")[1:]]
+    return [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) [^\r\n]*\r\n[A-Za-z-]+: ", answer)]

@@ -100,8 +100,8 @@ def test_where_a_site_is_public_a_stranger_sees_that_one_alone(build: Build, end
     stranger = build(token=TOKEN, public=(OURS,))
     if endpoint not in endpoints(stranger.application):
         return
-    has = status(stranger, address(endpoint), method(endpoint)) == 200
-    assert has == (endpoint not in OWNERS)
+    refused = status(stranger, address(endpoint), method(endpoint)) == 401
+    assert refused == (endpoint in OWNERS)
     if endpoint in OF_A_SITE:
         assert status(stranger, address(endpoint, SECRET)) == 401
 

@@ -15,9 +15,11 @@ from tracker import group_commit, keys
 from tracker.answers import GIF
 from tracker.beacon import Beacon
 from tracker.connection import connect
+from tracker.hit import Hit
 from tracker.raw import START, RawLog
 from tracker.settings import Settings
 from tracker.sites import Sites
+from tracker.spool_record import batch_of
 
 SCRIPT = Path(__file__).resolve().parent.parent / "static" / "a.js"
 PAGE = "/a.gif?url=https://example.com/"
@@ -80,6 +82,7 @@ def open_door(redis: Redis) -> Iterator[Callable[..., Door]]:
     yield make
     for door in doors:
         door.beacon._refusals._counts.clear()
+        door.beacon._refusals._owed.clear()
 
 
 def test_a_hit_got_is_stored_and_answered_with_the_pixel(open_door: Callable[..., Door]) -> None:
@@ -189,19 +192,55 @@ def test_law_10_sites_beyond_the_most_are_refused_and_known_ones_go_on(
 
 
 @pytest.mark.parametrize("sites", [(), (SITE,)], ids=["any site", "named sites"])
-def test_law_7_with_redis_out_of_reach_the_pixel_still_answers_in_time(
-    open_door: Callable[..., Door], free_port: int, monkeypatch: pytest.MonkeyPatch, sites: tuple[str, ...]
+@pytest.mark.parametrize("visitor", ["cookie", "hash"])
+def test_law_7_with_redis_out_of_reach_the_pixel_is_answered_and_the_hit_waits_on_disk(
+    open_door: Callable[..., Door], nowhere: Redis, tmp_path: Path, sites: tuple[str, ...], visitor: str
 ) -> None:
-    monkeypatch.setattr(group_commit, "DEADLINE", 0.2)
-    with connect(f"redis://127.0.0.1:{free_port}/0") as nowhere:
-        door = open_door(nowhere, sites=sites)
-        answer = door.ask(PAGE)
-        assert (answer.status_code, answer.data) == (503, GIF)
-        assert answer.headers["Retry-After"] == "5"
-        assert answer.headers["X-Hitwall"].startswith("not stored: ")
-        assert door.ask(PAGE, "POST", "").status_code == 503
-        door.beacon._refusals.flush()
-        assert sum(door.beacon._refusals._counts.values()) == 2  # kept until Redis takes them
+    door = open_door(nowhere, sites=sites, visitor=visitor, data=tmp_path)
+    assert [door.ask(PAGE + str(n)).status_code for n in range(3)] == [200] * 3
+    assert door.ask(PAGE + "3", "POST", "").status_code == 204
+    hits = spooled_hits(tmp_path)
+    assert [hit.path for hit in hits] == ["/0", "/1", "/2", "/3"]
+    assert len({hit.visitor for hit in hits}) == 1  # with a salt of this process's own, where that is needed
+    assert bool(hits[0].visitor) == (visitor == "hash")
+
+
+def test_law_7_without_redis_and_disk_the_pixel_is_answered_with_503_in_time(
+    open_door: Callable[..., Door], nowhere: Redis, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").touch()  # where the directory should be
+    door = open_door(nowhere, data=tmp_path)
+    answer = door.ask(PAGE)
+    assert (answer.status_code, answer.data) == (503, GIF)
+    assert answer.headers["Retry-After"] == "5"
+    assert answer.headers["X-Hitwall"].startswith("not stored: ")
+    assert door.ask(PAGE, "POST", "").status_code == 503
+    door.beacon._refusals.flush()
+    assert sum(door.beacon._refusals._owed.values()) == 2  # kept until Redis takes them
+
+
+def test_law_10_while_redis_is_away_made_up_sites_are_bounded_and_known_ones_pass(
+    open_door: Callable[..., Door], nowhere: Redis, tmp_path: Path
+) -> None:
+    door = open_door(nowhere, max_sites=5, data=tmp_path)
+    statuses = [door.ask(f"/a.gif?url=https://{n}.example/").status_code for n in range(8)]
+    assert statuses == [200] * 5 + [403] * 3
+    assert door.ask("/a.gif?url=https://0.example/").status_code == 200
+
+
+def spooled_hits(data: Path) -> list[Hit]:
+    """Those of all batches of the file that a door has written, done or not."""
+    [file] = (data / "spool").glob("door.*.spool")
+    records = file.read_bytes().splitlines(keepends=True)
+    return [hit for record in records for hit in batch_of(record) or ()]
+
+
+@pytest.fixture
+def nowhere(free_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    """A Redis that nobody has started; and there is little time."""
+    monkeypatch.setattr(group_commit, "DEADLINE", 0.1)
+    with connect(f"redis://127.0.0.1:{free_port}/0") as client:
+        yield client
 
 
 def test_a_hit_keeps_its_site_and_the_door_the_others_apart(open_door: Callable[..., Door]) -> None:

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
-from summaries import counting, lease
+from summaries import counting_report, lease
 from summaries.buckets import Calendar
 from summaries.counters import Counters
-from summaries.counting import Counting, Step, run
+from summaries.counting import Counting, Step
 from summaries.hooks import Hook
 from summaries.lease import LEASE, Lease
+from summaries.rounds import run
 from tests.hits import NOW, PROPERTY, SITE, hit
 from tests.waiting import until
 from tracker import keys
@@ -74,7 +75,7 @@ def test_the_lag_of_a_step_is_the_age_of_its_oldest_hit(redis: Redis) -> None:
     append(redis, 2)
     assert 0 <= counter(redis).step(SITE).lag < 10
     old = int(last(redis).partition("-")[0]) - 7_000
-    redis.delete(keys.raw(SITE), keys.cursor(SITE))
+    redis.flushdb()
     redis.xadd(keys.raw(SITE), {"hit": encode(hit())}, id=f"{old}-0")
     assert 7 <= counter(redis).step(SITE).lag < 17
 
@@ -192,7 +193,7 @@ def test_law_4_a_hook_that_fails_is_logged_once_a_minute_with_what_it_has_lost(
     logged: list[list[str]] = []
     for position in (1, 2, 3):
         if position == 3:
-            monkeypatch.setattr(counting, "TIDY", 0.0)  # the minute is over
+            monkeypatch.setattr(counting_report, "MINUTE", 0.0)  # the minute is over
         caplog.clear()
         append(redis, position, position)
         mine.step(SITE)

@@ -1,15 +1,15 @@
 """What is none of ours under a key of ours is set aside: told, kept, and out of the way."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from redis import Redis
+from redis import Redis, ResponseError
 from redis.crc import key_slot
 
 from tests.hits import NOW, SITE
 from tracker import keys
-from tracker.foreign import WANTED, set_aside
+from tracker.foreign import WANTED, set_aside, undisturbed
 
 BUCKET = "day:2126-11-21"
 COUNTER = keys.counter(SITE, "hits", "url", BUCKET)
@@ -58,7 +58,7 @@ def test_another_type_is_renamed_whole_and_told(
 ) -> None:
     STRANGE[strange](redis, key)
     redis.expire(key, 1000)
-    theirs, kind = redis.dump(key), redis.type(key).decode()
+    theirs, kind = redis.dump(key), cast(bytes, redis.type(key)).decode()
     moved = set_aside(redis, {key: OURS[key]})
     place = moved[key]
     assert (redis.dump(place), redis.exists(key)) == (theirs, 0)
@@ -70,7 +70,7 @@ def test_another_type_is_renamed_whole_and_told(
     assert key_slot(key.encode()) == key_slot(place.encode())  # a cluster renames within a slot
 
 
-@pytest.mark.parametrize("kind", WANTED)
+@pytest.mark.parametrize("kind", FILL)
 def test_what_is_ours_or_not_there_stays_as_it_is(redis: Redis, kind: str) -> None:
     assert set_aside(redis, {COUNTER: kind}) == {}
     FILL[kind](redis, COUNTER)
@@ -100,6 +100,41 @@ def test_a_string_that_is_no_hyperloglog_is_renamed(redis: Redis, text: bytes) -
     key = keys.active(SITE, NOW)
     redis.set(key, text)
     assert redis.get(set_aside(redis, {key: "hll"})[key]) == text
+
+
+def test_a_stream_that_takes_no_more_is_renamed(redis: Redis) -> None:
+    key = keys.raw(SITE)
+    redis.xadd(key, {"hit": "x"}, id="18446744073709551615-18446744073709551614")
+    assert set_aside(redis, {key: "stream"}) == {}
+    redis.xadd(key, {"hit": "x"}, id="18446744073709551615-18446744073709551615")
+    assert redis.xlen(set_aside(redis, {key: "stream"})[key]) == 2
+
+
+@pytest.mark.parametrize("key", OURS)
+def test_who_asks_again_is_answered(redis: Redis, key: str) -> None:
+    redis.rpush(key, "theirs")
+
+    def ask() -> int:
+        FILL[OURS[key]](redis, key)
+        return 1
+
+    assert (
+        undisturbed(
+            redis, [keys.live(SITE), key], ask if OURS[key] != "string" else lambda: gotten(redis, key)
+        )
+        == 1
+    )
+    with pytest.raises(ResponseError, match="another reason"):
+        undisturbed(redis, [key], failing)
+
+
+def gotten(redis: Redis, key: str) -> int:
+    redis.get(key)
+    return 1
+
+
+def failing() -> int:
+    raise ResponseError("WRONGTYPE, or another reason")
 
 
 def test_several_at_once_and_again_lose_nothing(redis: Redis) -> None:

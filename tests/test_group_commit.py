@@ -1,17 +1,21 @@
-"""Requests that arrive together are stored together, each hit once."""
+"""Requests that arrive together are stored together, each hit once; without Redis they wait on disk."""
 
+import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import gevent
 import pytest
 from gevent.event import Event
-from redis import ConnectionError, Redis
+from redis import ConnectionError, Redis, ResponseError, TimeoutError
 
 from tests.hits import SITE, hit
 from tracker import group_commit
 from tracker.group_commit import GroupCommit, NotStored
 from tracker.hit import Hit
 from tracker.raw import SEEN, START, RawLog
+from tracker.replay import Replayer
+from tracker.spool import Spool
 
 
 class Watched(RawLog):
@@ -20,11 +24,13 @@ class Watched(RawLog):
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
         self.sizes: list[int] = []
+        self.sources: list[str] = []
         self.beforehand: Callable[[], None] = lambda: None
         self.afterwards: Callable[[], None] = lambda: None
 
     def append(self, site: str, hits: Sequence[Hit], source: str, position: int, keep: int = SEEN) -> int:
         self.sizes.append(len(hits))
+        self.sources.append(source)
         self.beforehand()
         appended = super().append(site, hits, source, position, keep)
         self.afterwards()
@@ -36,13 +42,35 @@ def raw(redis: Redis) -> Watched:
     return Watched(redis)
 
 
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path, "door")
+
+
+@pytest.fixture
+def commit(raw: Watched, spool: Spool) -> GroupCommit:
+    return GroupCommit(raw, spool)
+
+
 def stored(raw: RawLog, site: str = SITE) -> list[str]:
     return [found.path if found else "?" for _, found in raw.after(site, START, 10_000)]
 
 
-def failing(times: int) -> Callable[[], None]:
-    """Raises a ConnectionError the first times it is called."""
-    errors = [ConnectionError("cut off")] * times
+def waiting(folder: Path) -> list[tuple[str, int, list[str]]]:
+    """Source, position and paths of each batch on disk, as a process finds them that comes later."""
+    later = Spool(folder, "door")
+    later.adopt()
+    found = []
+    while batch := later.oldest():
+        found.append((batch.source, batch.position, [hit.path for hit in batch]))
+        later.settle([False])
+    later.close()
+    return found
+
+
+def failing(times: int, error: Exception | None = None) -> Callable[[], None]:
+    """Raises a ConnectionError, or this, the first times it is called."""
+    errors = [error or ConnectionError("cut off")] * times
 
     def fail() -> None:
         if errors:
@@ -69,8 +97,9 @@ def together(commit: GroupCommit, hits: Sequence[Hit]) -> "list[gevent.Greenlet[
     return greenlets
 
 
-def test_hits_that_arrive_while_an_append_is_under_way_go_together_in_the_next(raw: Watched) -> None:
-    commit = GroupCommit(raw)
+def test_hits_that_arrive_while_an_append_is_under_way_go_together_in_the_next(
+    raw: Watched, commit: GroupCommit
+) -> None:
     under_way, go_on = Event(), Event()
     raw.beforehand = begins(under_way, go_on)
     first = gevent.spawn(commit.append, hit("/first"))
@@ -83,8 +112,7 @@ def test_hits_that_arrive_while_an_append_is_under_way_go_together_in_the_next(r
     assert stored(raw) == ["/first", *(f"/{n}" for n in range(200))]
 
 
-def test_law_1_a_hit_is_answered_only_when_it_is_stored(raw: Watched) -> None:
-    commit = GroupCommit(raw)
+def test_law_1_a_hit_is_answered_only_when_it_is_stored(raw: Watched, commit: GroupCommit) -> None:
     seen: list[list[str]] = []
     raw.beforehand = lambda: seen.append(stored(raw))
     for path in ("/a", "/b"):
@@ -93,8 +121,9 @@ def test_law_1_a_hit_is_answered_only_when_it_is_stored(raw: Watched) -> None:
     assert seen == [[], ["/a"]]
 
 
-def test_law_2_an_append_whose_answer_was_lost_is_tried_again_and_does_not_double(raw: Watched) -> None:
-    commit = GroupCommit(raw)
+def test_law_2_an_append_whose_answer_was_lost_is_tried_again_and_does_not_double(
+    raw: Watched, commit: GroupCommit
+) -> None:
     raw.afterwards = failing(2)
     greenlets = together(commit, [hit("/a"), hit("/b", site="other.example"), hit("/c")])
     assert [greenlet.exception for greenlet in greenlets] == [None] * 3
@@ -104,46 +133,130 @@ def test_law_2_an_append_whose_answer_was_lost_is_tried_again_and_does_not_doubl
     assert stored(raw) == ["/a", "/c", "/d"]
 
 
-def test_two_processes_are_two_sources(redis: Redis) -> None:
-    one, two = (GroupCommit(RawLog(redis)) for _ in range(2))
+def test_two_processes_are_two_sources(redis: Redis, tmp_path: Path) -> None:
+    one, two = (GroupCommit(RawLog(redis), Spool(tmp_path, "door")) for _ in range(2))
     for n in range(3):
         one.append(hit(f"/one/{n}"))
         two.append(hit(f"/two/{n}"))
     assert stored(RawLog(redis)) == [f"/{name}/{n}" for n in range(3) for name in ("one", "two")]
 
 
-def test_hits_that_cannot_be_stored_in_time_are_refused_and_later_ones_stored(
-    raw: Watched, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is time for a second try, and no more."""
+    monkeypatch.setattr(group_commit, "DEADLINE", group_commit.PAUSE / 2)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_law_7_what_redis_does_not_take_in_time_waits_on_disk_and_is_answered(
+    raw: Watched, commit: GroupCommit, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(group_commit, "DEADLINE", 0.1)
-    commit = GroupCommit(raw)
+    commit.append(hit("/before"))
     raw.beforehand = failing(1000)
-    with pytest.raises(NotStored, match="out of reach"):
-        commit.append(hit("/lost"))
-    tries = len(raw.sizes)
-    assert tries > 1
-    with pytest.raises(NotStored, match="out of reach"):
-        commit.append(hit("/lost, too"))
-    assert len(raw.sizes) == tries + 1  # while it is known to be away, one try is enough
+    commit.append(hit("/first"))
+    assert len(raw.sizes) == 3  # tried twice
+    commit.append(hit("/second"))
+    commit.append(hit("/other", site="other.example"))
+    assert len(raw.sizes) == 3  # while it is known to be away nobody waits for it
+    assert stored(raw) == ["/before"]
+    commit.spool.close()
+    source = raw.sources[0]
+    expected = [(source, 2, ["/first"]), (source, 3, ["/second"]), (source, 4, ["/other"])]
+    assert waiting(tmp_path) == expected
+
+
+@pytest.mark.usefixtures("hasty")
+def test_after_an_outage_hits_go_on_under_a_new_source_and_what_waits_is_handed_over_once(
+    raw: Watched, commit: GroupCommit, tmp_path: Path
+) -> None:
+    raw.afterwards = failing(1000)
+    commit.append(hit("/first"))  # it is there, though nobody knows
+    commit.append(hit("/second"))
+    raw.afterwards = lambda: None
+    commit.outages.end("example.com")
+    commit.append(hit("/live"))
+    assert stored(raw) == ["/first", "/live"]
+    assert raw.sources[-1] not in raw.sources[:-1]
+    assert Replayer(raw, commit).round()
+    assert stored(raw) == ["/first", "/live", "/second"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_redis_that_hangs_is_not_tried_twice(raw: Watched, commit: GroupCommit) -> None:
+    raw.beforehand = failing(1000, TimeoutError("no answer"))
+    commit.append(hit())
+    assert raw.sizes == [1]
+
+
+@pytest.mark.parametrize("what", ["WRONGTYPE of this key", "OOM command not allowed", "NOPERM for this key"])
+def test_a_site_that_redis_does_not_take_holds_up_no_other(
+    raw: Watched, commit: GroupCommit, tmp_path: Path, what: str
+) -> None:
+    raw.beforehand = failing(1, ResponseError(what))
+    together(commit, [hit("/bad"), hit("/good", site="other.example")])
+    commit.append(hit("/bad, too"))
+    assert (stored(raw, "other.example"), stored(raw)) == (["/good"], [])
+    assert raw.sizes == [1, 1]
+    commit.append(hit("/good, too", site="other.example"))
+    assert stored(raw, "other.example") == ["/good", "/good, too"]
+    commit.spool.close()
+    assert [paths for _, _, paths in waiting(tmp_path)] == [["/bad"], ["/bad, too"]]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_hits_that_neither_redis_nor_the_disk_takes_are_refused_and_later_ones_stored(
+    raw: Watched, tmp_path: Path
+) -> None:
+    commit = GroupCommit(raw, Spool(tmp_path, "door", most=10))
+    raw.beforehand = failing(1000)
+    for _ in range(2):
+        with pytest.raises(NotStored, match="out of reach"):
+            commit.append(hit("/lost"))
     raw.beforehand = lambda: None
+    assert Replayer(raw, commit).round()  # it looks whether Redis is back
     commit.append(hit("/later"))
     assert stored(raw) == ["/later"]
 
 
-def test_a_store_that_hangs_holds_nobody_for_long(raw: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group_commit, "DEADLINE", 0.05)
+@pytest.mark.usefixtures("hasty")
+def test_an_outage_is_told_once_and_its_end(
+    raw: Watched, commit: GroupCommit, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    raw.beforehand = failing(1000)
+    for n in range(3):
+        commit.append(hit(f"/{n}"))
+    raw.beforehand = lambda: None
+    Replayer(raw, commit).round()
+    said = ["1 times Redis took no hits, they wait on disk: cut off", "Redis takes hits again"]
+    assert [record.getMessage() for record in caplog.records] == said
+
+
+def test_a_disk_that_hangs_holds_nobody_for_ever(
+    raw: Watched, commit: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LONGEST", 0.05)
     hanging, over = Event(), Event()
     raw.beforehand = begins(Event(), hanging)
     raw.afterwards = over.set
     with pytest.raises(NotStored, match="too long"):
-        GroupCommit(raw).append(hit())
+        commit.append(hit())
     hanging.set()
     assert over.wait(10)  # else it would be stored under the next test's eyes
 
 
-def test_law_10_no_more_hits_wait_than_the_bound(raw: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_hits_of_one_moment_are_stored_in_order_a_thousand_at_a_time(
+    raw: Watched, commit: GroupCommit
+) -> None:
+    together(commit, [hit(f"/{n}") for n in range(2500)])
+    assert raw.sizes == [1000, 1000, 500]
+    assert stored(raw) == [f"/{n}" for n in range(2500)]
+
+
+def test_law_10_no_more_hits_wait_than_the_bound(
+    raw: Watched, commit: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(group_commit, "MOST_WAITING", 3)
-    commit = GroupCommit(raw)
     under_way, go_on = Event(), Event()
     raw.beforehand = begins(under_way, go_on)
     first = gevent.spawn(commit.append, hit("/first"))
@@ -157,12 +270,8 @@ def test_law_10_no_more_hits_wait_than_the_bound(raw: Watched, monkeypatch: pyte
     assert stored(raw) == ["/first", "/0", "/1", "/2"]
 
 
-def test_an_unforeseen_error_does_not_close_the_door_for_ever(
-    raw: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_commit, "DEADLINE", 0.1)
-    commit = GroupCommit(raw)
-    with pytest.raises((NotStored, UnicodeEncodeError)):
+def test_an_unforeseen_error_does_not_close_the_door_for_ever(raw: Watched, commit: GroupCommit) -> None:
+    with pytest.raises(NotStored):
         commit.append(hit("/\ud800"))  # no door lets it in; it cannot be encoded
     commit.append(hit("/after"))
     assert stored(raw) == ["/after"]

@@ -214,14 +214,14 @@ def test_what_is_left_in_a_file_that_cannot_be_read_just_now_is_not_taken_for_st
     store(log, batches, queue, "/0")
     queue.append(page("/1"))
     assert batches.spill()
-    readable = SpoolFile.first
+    readable = SpoolFile.several
 
-    def unreadable(file: SpoolFile) -> None:
+    def unreadable(file: SpoolFile, most: int) -> None:
         raise OSError("EIO")
 
-    monkeypatch.setattr(SpoolFile, "first", unreadable)
+    monkeypatch.setattr(SpoolFile, "several", unreadable)
     store(log, batches, queue, "/2")
-    monkeypatch.setattr(SpoolFile, "first", readable)
+    monkeypatch.setattr(SpoolFile, "several", readable)
     assert "could not be used: EIO" in caplog.text
     batches.adopt()
     store(log, batches, queue)

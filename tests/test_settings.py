@@ -157,6 +157,15 @@ def test_settings_are_read_only() -> None:
 def test_only_loopback_without_a_token_is_open_to_lookers(host: str, is_open: bool) -> None:
     assert Settings(host=host).open_to_lookers is is_open
     assert Settings(host=host, token="secret").open_to_lookers is False
+    assert Settings(host=host, public=("example.com",)).open_to_lookers is False
+
+
+def test_a_site_is_public_where_it_is_named_or_all_are() -> None:
+    assert not Settings().is_public("example.com")
+    assert Settings(public=("example.com",)).is_public("example.com")
+    assert not Settings(public=("example.com",)).is_public("blog.example.com")
+    assert not Settings(public=("example.com",)).is_public("")
+    assert Settings.read({"HITWALL_PUBLIC": "*"}).is_public("example.com")
 
 
 def test_the_running_redis_is_the_one_named_else_the_embedded_one(tmp_path: Path) -> None:
@@ -176,3 +185,6 @@ def test_a_password_in_an_address_is_not_told() -> None:
             Settings.read({name: "oracle://user:secret@example.com/x"})
         assert "secret" not in str(told.value)
         assert f"{name}=oracle://…@example.com/x cannot be used" in str(told.value)
+        with pytest.raises(BadSetting) as told:
+            Settings.read({name: "oracle://user:se/cr@et@example.com/x"})
+        assert "cr" not in str(told.value).removeprefix(name).partition(" cannot")[0]

@@ -1,9 +1,12 @@
 """Status: what there is, how far it is counted, and when memory will be full."""
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,8 +26,12 @@ from summaries.status import Observer, SiteStatus, Status
 from summaries.stock import EACH, take_stock
 from tests.hits import NOW, PROPERTY, SITE, hit
 from tracker import keys
+from tracker.canary import Canary
 from tracker.raw import START, RawLog, encode, milliseconds
 from tracker.settings import Settings
+from tracker.spool import Spool
+from tracker.spooled import DOOR, Spooled
+from tracker.storage import Batch
 
 EVER = Settings(keep_hour=None, keep_day=None)
 UTC_ZONE = ZoneInfo("UTC")
@@ -297,5 +304,33 @@ def test_the_command_speaks_to_people_and_to_programs(redis: Redis, redis_url: s
     assert "none is at work; start one: hitwall count" in said.output
     found = json.loads(CliRunner().invoke(main, ["status", "--json"], env=environ).stdout)
     assert [site["hits"] for site in found["sites"]] == ([hits] if hits else [])
-    assert set(found) == {"sites", "counting", "refused", "used", "limit", "maxmemory", "forecast"}
+    told = {"sites", "counting", "refused", "used", "limit", "maxmemory", "forecast", "spool", "canary"}
+    assert set(found) == told
     assert START not in said.output
+
+
+def test_hits_on_disk_and_the_canary_have_a_line() -> None:
+    came = replace(STATUS, canary=Canary(0.118, NOW), spool=Spooled(2, 12_345_678, NOW))
+    assert list(lines(came, UTC_ZONE))[6:8] == [
+        "Spool        12.3 MB of hits wait on disk, since 2126-11-21 06:31",
+        "Canary       0.12 s from hit to screen, 2126-11-21 06:31",
+    ]
+    fails = replace(STATUS, canary=Canary(failing=NOW))
+    assert list(lines(fails, UTC_ZONE))[6] == "Canary       none has come through since 2126-11-21 06:31"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_without_redis_it_tells_what_waits_on_disk_and_fails(
+    options: list[str], free_port: int, tmp_path: Path
+) -> None:
+    with closing(Spool(tmp_path / "spool", DOOR)) as spool:
+        assert spool.append(Batch([hit()], "web-1", 1))
+        environ = {"REDIS_URL": f"redis://:secret@127.0.0.1:{free_port}", "HITWALL_DATA": str(tmp_path)}
+        said = CliRunner().invoke(main, ["status", *options], env=environ)
+    assert said.exit_code == 1
+    assert "Redis cannot be used" in said.stderr
+    assert "secret" not in said.output
+    if options:
+        assert json.loads(said.stdout)["spool"]["files"] == 1
+    else:
+        assert re.fullmatch(r"Spool        \d+ B of hits wait on disk, since 2126-11-21 06:31\n", said.stdout)

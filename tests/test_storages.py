@@ -20,7 +20,7 @@ from summaries.counting import Counting
 from tests.cutting import cutting
 from tests.hits import FIREFOX, NOW, PROPERTY, SITE, hit
 from tests.service import ROOT, counted
-from tracker import keys
+from tracker import append, keys
 from tracker.hit import Hit
 from tracker.raw import AHEAD, START, RawLog, encode, milliseconds
 from tracker.refused import LIVES
@@ -277,7 +277,24 @@ def test_the_old_arguments_host_port_and_password_name_a_redis(redis: Redis, red
     assert RedisStorage("redis.example")._url == "redis://redis.example:6379/0"
 
 
-def test_a_site_whose_keys_are_broken_holds_up_no_other(redis: Redis, redis_url: str) -> None:
+def test_what_is_not_ours_under_the_keys_of_a_site_is_set_aside_and_its_hits_are_stored(
+    redis: Redis, redis_url: str
+) -> None:
+    redis.set(keys.raw(SITE), "not a stream")
+    redis.sadd(keys.seen("b.example", "flask-1"), "not a position")
+    redis.set(keys.SITES, "not a set")
+    hits = [flask_hit(site=site) for site in ("a.example", SITE, "b.example", OTHER, SITE)]
+    RedisStorage(url=redis_url, settings=Settings(sites=(SITE, "a.example", "b.example", OTHER))).store(
+        batch(*hits)
+    )
+    assert [len(stored(redis, site)) for site in ("a.example", SITE, "b.example", OTHER)] == [1, 2, 1, 1]
+    assert RawLog(redis).sites() == {"a.example", SITE, "b.example", OTHER}
+
+
+def test_a_site_whose_keys_stay_broken_holds_up_no_other(
+    redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(append, "set_aside", lambda *_: {})  # as where Redis does not let us rename
     redis.set(keys.raw(SITE), "not a stream")
     redis.sadd(keys.seen("b.example", "flask-1"), "not a position")
     hits = [flask_hit(site=site) for site in ("a.example", SITE, "b.example", OTHER, SITE)]

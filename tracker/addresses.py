@@ -49,11 +49,12 @@ class Addresses:
         """
         if not private and self.mode == "full":
             return hit
-        address = remote.network(hit.remote) if private else hit.remote
+        whole = hit.remote
+        address = remote.network(whole) if private else whole
         form = self._form(address, hit.at)
         headers = {name: text for name, text in hit.headers.items() if environ_name(name) not in ADDRESSES}
         hit = structs.replace(hit, remote=form, headers=headers, ip_info=self._place(hit, address))
-        return without(hit, address, form or NOWHERE) if address else hit
+        return without(hit, whole, form or NOWHERE) if whole else hit
 
     def _form(self, address: str, at: datetime) -> str:
         if self.mode != "hash":

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, RowMapping, Select, String, Text, cast, delete, o
 from sqlalchemy.types import JSON
 
 from tracker.archive import Archive
-from tracker.database import check, engine_for, location, telling
+from tracker.database import check, engine_for, location, telling, version
 from tracker.person import Person
 from tracker.raw import RawLog, order
 from tracker.rows import Key
@@ -37,6 +37,8 @@ class ArchiveEraser:
             return None
         engine = engine_for(address)
         with telling(engine), engine.connect() as connection:
+            if version(connection) is None:
+                return None
             check(connection)
         return cls(engine)
 

@@ -9,6 +9,7 @@
 --
 -- A hash of the right type is copied, and keeps the fields that are right. Returns what was found, empty
 -- where all is as it should be.
+local LAST = '18446744073709551615-18446744073709551615' -- the last id there can be
 local wanted, pattern, hole = ARGV[1], ARGV[2], ARGV[3]
 local found = redis.call('TYPE', KEYS[1]).ok
 
@@ -27,11 +28,23 @@ local function foreign_fields()
   return wrongs
 end
 
+-- Whether nothing can be added to the stream any more.
+local function exhausted()
+  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      return info[i + 1] == LAST
+    end
+  end
+end
+
 local function is_foreign()
   if wanted == 'hll' then
     return type(redis.pcall('PFCOUNT', KEYS[1], KEYS[1])) ~= 'number' -- of two, none is taken from its cache
   end
-  return found ~= wanted or (found == 'string' and wrong(redis.call('GET', KEYS[1])))
+  return found ~= wanted
+    or (found == 'string' and wrong(redis.call('GET', KEYS[1])))
+    or (found == 'stream' and exhausted())
 end
 
 if found == 'none' then

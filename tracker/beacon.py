@@ -12,6 +12,7 @@ from tracker.canary import recognise
 from tracker.group_commit import GroupCommit, NotStored
 from tracker.hit import CANARY, BadHit, Hit
 from tracker.pixel import PixelReader
+from tracker.rate import Rate
 from tracker.raw import RawLog
 from tracker.refusals import Refusals
 from tracker.settings import Settings
@@ -31,6 +32,7 @@ class Beacon:
     def __init__(self, app: Wsgi, settings: Settings, redis: Redis, sites: Sites, script: Path) -> None:
         self._app = app
         self._redis = redis
+        self._rate = Rate(settings) if settings.rate else None
         self._reader = PixelReader(settings, DoorVisitors(settings.visitor, redis))
         self._sites = sites
         spool = Spool(settings.data / "spool", DOOR, settings.spool_mb * 2**20)
@@ -54,11 +56,13 @@ class Beacon:
                 return []
             if method not in ("GET", "POST"):
                 raise BadHit("bad method", "a hit comes by GET or POST", 405)
+            if self._rate:
+                self._rate.check(environ)
             hit = self._reader.read(environ, datetime.now(UTC))
             self.commit.append(self._admitted(hit))
         except BadHit as bad:
             self._refusals.count(bad.reason)
-            return refuse(start, method, bad.status, str(bad))
+            return refuse(start, method, bad.status, str(bad), bad.after)
         except (NotStored, RedisError):
             self._refusals.count("not stored")
             return refuse(start, method, 503, "not stored: the store is out of reach, try again")

@@ -16,15 +16,27 @@ from typing import Any, TypeVar
 
 from redis import Redis
 from redis.client import Pipeline, PubSub
-from redis.exceptions import MovedError
+from redis.exceptions import DataError, MovedError
 
 from tracker.cluster_map import name_of
+from tracker.listener import Listener
 from tracker.nodes import NodeAway, Nodes, run
 
 T = TypeVar("T")
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
-ALIVE = 1.0  # seconds after which a node that we listen to is asked whether it is there
+# Questions to one server, which no key leads to.
+OF_A_SERVER = {
+    "BGREWRITEAOF",
+    "BGSAVE",
+    "CONFIG GET",
+    "CONFIG SET",
+    "FLUSHALL",
+    "FLUSHDB",
+    "INFO",
+    "SCAN",
+    "WAIT",
+}
 LOOK = 0.025  # seconds between two looks at the ends of streams,
 LOOK_EACH = 0.0001  # or so much for each stream, some ten times what a look takes,
 LOOK_MOST = 0.1  # but no more: a wall follows within 0.2
@@ -131,39 +143,20 @@ class Pipe(Pipeline):
         return found
 
 
-class Listener(PubSub):
-    """A subscription at one of the nodes; NodeAway when that one is gone, then at another."""
+def servers_of(redis: Redis) -> list[Redis]:
+    """The clients of all servers that hold keys; that of the one Redis where it is no cluster."""
+    return list(redis.masters().values()) if isinstance(redis, Cluster) else [redis]
 
-    def __init__(self, nodes: Nodes, **options: Any) -> None:
-        self._nodes = nodes
-        self._address = nodes.any_up()
-        self._asked = 0.0  # whether it is there, monotonic
-        super().__init__(nodes.seed().connection_pool, **options)
 
-    def execute_command(self, *args: Any) -> None:
-        if self.connection is None:
-            self._address = self._nodes.any_up()
-            self.connection_pool = self._nodes.client(self._address).connection_pool
-            self._asked = time.monotonic()
-        subscribe = super().execute_command
-        self._nodes.ask(self._address, lambda node: subscribe(*args))  # type: ignore[no-untyped-call]
-
-    def check_health(self) -> None:
-        """A node that hangs, or that the others have given up, tells nothing more and does not say so."""
-        connection: Any = self.connection
-        if time.monotonic() - self._asked < ALIVE:
-            return
-        gone = self._address not in self._nodes.map().nodes
-        silent = self.health_check_response_counter > 0 and not connection.can_read(timeout=0)
-        if gone or silent:
-            raise NodeAway("the node of the cluster that was listened to is gone")
-        connection.send_command("PING", self.HEALTH_CHECK_MESSAGE, check_health=False)
-        self.health_check_response_counter += 1
-        self._asked = time.monotonic()
+def server_for(redis: Redis, key: str) -> Redis:
+    """The client of the server that holds the key."""
+    return redis.nodes.client(redis.nodes.owner(key)) if isinstance(redis, Cluster) else redis
 
 
 def _key(args: tuple[Any, ...]) -> Any:
     """The key by which a command finds its node."""
+    if args[0] in OF_A_SERVER:
+        raise DataError(f"{args[0]} is a question to one server: ask each of servers_of()")
     return args[3] if args[0] in ("EVALSHA", "EVAL") else args[1]
 
 

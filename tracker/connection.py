@@ -62,7 +62,7 @@ def connect(url: str, timeout: float = TIMEOUT) -> Redis:
 def _server(url: str, timeout: float) -> Redis:
     return Redis.from_url(
         url,
-        connection_class=CONNECTIONS[urlsplit(url).scheme],
+        connection_class=CONNECTIONS.get(urlsplit(url).scheme, Plain),
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),

@@ -22,8 +22,8 @@ def text(value: str, name: str) -> str:
 
 
 def title(value: str) -> str:
-    """As a browser shows it: runs of white space are one blank."""
-    return cut(" ".join(value.split()), SIZES["title"])
+    """As a browser shows it: runs of white space are one blank, and so is what a terminal would obey."""
+    return cut(" ".join(_seen(value).split()), SIZES["title"])
 
 
 def params(query: str) -> dict[str, str]:
@@ -36,4 +36,8 @@ def params(query: str) -> dict[str, str]:
 
 
 def _lenient(part: str) -> str:
-    return unquote_to_bytes(part.replace("+", " ")).decode("utf-8", "replace")
+    return _seen(unquote_to_bytes(part.replace("+", " ")).decode("utf-8", "replace"))
+
+
+def _seen(value: str) -> str:
+    return value if value.isprintable() else UNSEEN.sub(" ", value)

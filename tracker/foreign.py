@@ -6,14 +6,16 @@ the counting process puts it right from the raw log.
 """
 
 import logging
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
-from redis import Redis
+from redis import Redis, ResponseError
 
 from tracker import keys
+from tracker.hit import CANARY
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,34 @@ WANTED = {
     "number": ("string", "^%d+$"),
     "id": ("string", "^%d+%-%d+$"),
     "hll": ("hll", ""),
+    "nothing": ("none", ""),
 }
+# What belongs under each kind of key.
+KINDS = {
+    "sites": "set",
+    "holes": "set",
+    "raw": "stream",
+    "cursor": "cursors",
+    "trimmed": "id",
+    "seen": "string",
+    "counter": "counts",
+    "failed": "counts",
+    "refused": "counts",
+    "active": "hll",
+    "lease": "string",
+    "salt": "string",
+    "posted": "string",
+    "counting": "hash",
+    "canary": "hash",
+    "mark": "string",
+    "sender": "string",
+}
+# What Redis and our scripts say of a value that is not ours; other errors have other reasons.
+BROKEN = re.compile(
+    "WRONGTYPE|INVALIDOBJ|last possible ID|not an integer"
+    "|perform arithmetic|attempt to compare|no whole number"
+)
+T = TypeVar("T")
 SCRIPT = Path(__file__).with_name("aside.lua").read_text("utf-8")
 
 
@@ -52,7 +81,36 @@ def set_aside(redis: Redis, wanted: Mapping[str, str]) -> dict[str, str]:
         if found:
             moved[key] = place
             log.error("%s was not ours, it held a %s: that lies at %s now", key, found.decode(), place)
+    if keys.SITES in moved:
+        list_sites(redis)
     return moved
+
+
+def list_sites(redis: Redis) -> None:
+    """Name every site again that has a raw log. Raises RedisError."""
+    for name in redis.scan_iter(keys.raw("*"), count=1000):
+        key = keys.parse(name.decode())
+        if key and key.site != CANARY:
+            redis.sadd(keys.SITES, key.site)
+
+
+def undisturbed(redis: Redis, names: Iterable[str], ask: Callable[[], T]) -> T:
+    """What `ask` gives; where something foreign lies under one of these keys, once that is set aside.
+
+    `ask` raises ValueError where it cannot make sense of what it finds.
+    """
+    try:
+        return ask()
+    except (ResponseError, ValueError) as error:
+        is_strange = isinstance(error, ValueError) or BROKEN.search(str(error))
+        if not is_strange or not set_aside(redis, _wanted(names)):
+            raise
+    return ask()
+
+
+def _wanted(names: Iterable[str]) -> dict[str, str]:
+    parsed = {name: keys.parse(name) for name in names}
+    return {name: KINDS[key.kind] for name, key in parsed.items() if key and key.kind in KINDS}
 
 
 def _hole(key: str) -> str:

@@ -16,7 +16,7 @@ from redis import ConnectionError, RedisError
 
 from tracker import metrics
 from tracker.append import TooFewReplicas
-from tracker.hit import Hit
+from tracker.hit import CANARY, Hit
 from tracker.outage import Outages
 from tracker.raw import RawLog
 from tracker.spool import Spool
@@ -25,7 +25,7 @@ from tracker.storage import Batch
 TIMEOUT = 0.5  # seconds that the doors' own client waits for Redis; what takes longer goes to the disk
 DEADLINE = 1.0  # seconds a batch is tried for; a restart of Redis takes 0.3, a browser is waiting
 PAUSE = 0.05  # seconds between two tries
-LONGEST = 10.0  # seconds a request waits in all, should the disk hang
+LONGEST = 5.0  # seconds a request waits in all, should the disk hang
 KEPT = 7 * 86_400  # seconds a batch's position is remembered: so long it may wait on disk and be there once
 MOST_WAITING = 10_000  # hits that may wait for one append; further ones are turned away
 MOST_TOGETHER = 1000  # hits of one append, some 5 ms in which Redis serves nobody else
@@ -58,6 +58,7 @@ class GroupCommit:
         self.lock = BoundedSemaphore(1)  # of the spool, which serves one at a time
         self.spooled = Event()  # there is something to be handed over
         self.outages = Outages(raw.server)
+        self._is_failing = False  # whether neither Redis nor the disk takes hits
         self.is_stopping = False  # there is no time for a second try
         self._raw = raw
         self._source = _new_source()
@@ -97,11 +98,12 @@ class GroupCommit:
         metrics.BATCH.observe(moment.size)
         batches = self._formed(moment)
         left = self._send(batches, time.monotonic)
-        stored = sum(map(len, batches)) - sum(map(len, left))
         is_kept = not left or self._put_aside(left)
-        metrics.count_hits("pixel", "stored", stored)
-        metrics.count_hits("pixel", "spooled", moment.size - stored if is_kept else 0)
-        metrics.FAILING.set(not is_kept)
+        metrics.count_hits("pixel", "stored", _hits(batches) - _hits(left))
+        metrics.count_hits("pixel", "spooled", _hits(left) if is_kept else 0)
+        if is_kept == self._is_failing:
+            self._is_failing = not is_kept
+            metrics.FAILING.set(self._is_failing)
         moment.lost = set() if is_kept else {batch[0].site for batch in left}
 
     def _formed(self, moment: Moment) -> list[Batch]:
@@ -161,6 +163,11 @@ class GroupCommit:
         self.spooled.set()
         gevent.sleep(0)  # else the replayer, which waits for the lock, would never get it under load
         return is_kept
+
+
+def _hits(batches: Sequence[Batch]) -> int:
+    """Visitors' hits; a canary is none."""
+    return sum(len(batch) for batch in batches if batch[0].site != CANARY)
 
 
 def _new_source() -> str:

@@ -7,7 +7,7 @@
     hitwall:{site}:cursor                             hash     summary -> stream id counted up to
     hitwall:{site}:seen:<source>                      string   last position appended from a source
     hitwall:{site}:trimmed                            string   stream id of the last raw hit forgotten
-    hitwall:{site}:rewrite                            stream   a copy of the raw log, while hitwall forget runs
+    hitwall:{site}:rewrite                            stream   raw, anew; while hitwall forget is at work
     hitwall:{site}:active:<minute>                    HLL      visitors active in that minute (UTC)
     hitwall:{site}:failed:<day>                       hash     summary -> hits that its hook failed on (UTC)
     hitwall:{site}:live                               channel  what each counted batch added
@@ -52,7 +52,9 @@ SHAPES = {
     "refused": re.compile(r"hitwall:refused:(?P<day>\d{4}-\d\d-\d\d)"),
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
     "posted": re.compile(r"hitwall:posted:(?P<source>[0-9a-f]{32})"),
-    "plain": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed|holes|rewrite)"),
+    "plain": re.compile(
+        rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed|holes|rewrite)"
+    ),
     "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
     "failed": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
     "active": re.compile(

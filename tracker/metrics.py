@@ -41,6 +41,8 @@ FAILING = Gauge(
     registry=REGISTRY,
 )
 
+FAILING.set(0)  # the worker before, with whose numbers we go on, may have been killed
+
 NOT_STORED = "not stored"  # the one reason that is no fault of the hit
 
 
@@ -48,6 +50,12 @@ def count_hits(door: str, result: str, hits: int) -> None:
     """So many more; call it for a batch, not for a hit: it takes 2 µs."""
     if hits:
         HITS.labels(door, result).inc(hits)
+
+
+def count_posted(stored: int, reasons: Mapping[str, int]) -> None:
+    """What became of a request to the API door."""
+    count_hits("api", "stored", stored)
+    count_refusals("api", reasons)
 
 
 def count_refusals(door: str, reasons: Mapping[str, int]) -> None:

@@ -71,10 +71,10 @@ class Nodes:
         return address in self._away
 
     def owner(self, key: str | bytes) -> Address:
-        """The node that holds the key. Raises ConnectionError where none does."""
+        """The node that holds the key. Raises NodeAway where none does."""
         address = self.map().owner(key_slot(key.encode() if isinstance(key, str) else key))
         if address is None:
-            raise ConnectionError("no node of the cluster holds the slot")
+            raise NodeAway("no node of the cluster holds the slot just now")
         return address
 
     def by_owner(self, keys: Iterable[str | bytes]) -> dict[Address, list[int]]:

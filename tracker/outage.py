@@ -42,7 +42,7 @@ class Outages:
         return bool(self._out) and (site in self._out or self.name(site) in self._out)
 
     def name(self, site: str, error: Exception | None = None) -> str:
-        """What the error is about: the site, where there was an answer; else its server, with a blank in it."""
+        """What the error is about: the site, where there was an answer; else its server, with a blank."""
         if isinstance(error, ResponseError):  # it may be about all sites; the next ones will tell at once
             return site
         with suppress(RedisError):

@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +34,7 @@ SHORTEST = 1e-6  # seconds; after a sleep of 0 gevent looks at sockets only ever
 TOLD = 100  # refused hits that an answer names; the others are counted
 DAY = 86_400  # seconds an Idempotency-Key is remembered
 MOMENT = 60  # seconds a request without a key is remembered; Redis is asked again within two
+Told = Callable[[int, Mapping[str, int]], None]
 KEY = re.compile(r"[\x20-\x7e]{1,200}")
 
 decode = msgspec.json.Decoder(PostedHit).decode
@@ -73,12 +74,17 @@ class Parcel:
             self.refused.append(Refused(line, reason, cut(detail, 512)))
 
 
-class Posting:
-    """The door for programs."""
+def nobody(stored: int, reasons: Mapping[str, int]) -> None:
+    """Wants to know nothing."""
 
-    def __init__(self, settings: Settings, redis: Redis, sites: Sites) -> None:
+
+class Posting:
+    """The door for programs; `told` hears how many hits of a request were stored, and why others were not."""
+
+    def __init__(self, settings: Settings, redis: Redis, sites: Sites, told: Told = nobody) -> None:
+        self._told = told
         self._redis = redis
-        self._raw = RawLog(redis)
+        self._raw = RawLog(redis, settings.replicas)
         self._sites = sites
         self._reader = PostedReader(settings, Visitors(settings.visitor, redis))
 
@@ -100,6 +106,7 @@ class Posting:
         sender = Sender(self._raw, f"api-{name}", digest, DAY if key else MOMENT)
         repeated = sender.send(parcel.chunks) == 0 and parcel.stored > 0 and key is not None
         if not repeated:
+            self._told(parcel.stored, parcel.reasons)
             self._count(parcel.reasons, now)
         return Posted(parcel.stored, parcel.refused, parcel.reasons.total(), repeated)
 
@@ -161,13 +168,15 @@ class Sender:
         """Hits appended; those of an earlier, equal request are passed over. Raises BadHit."""
         sites = sorted({site for chunk in chunks for site in chunk})
         stands = {site: self._stand(site) for site in sites}
+        sure: set[str] = set()  # sites whose last chunk is with the replicas, too: it comes again for that
         appended = 0
         for number, chunk in enumerate(chunks, 1):
             for site, hits in chunk.items():
-                while stands[site] < number:
+                while stands[site] < number or (stands[site] == number and site not in sure):
                     try:
                         appended += self._append(site, hits, stands[site], number)
                         stands[site] = number
+                        sure.add(site)
                     except Moved:  # the same request is served a second time just now
                         stands[site] = self._stand(site)
         return appended

@@ -46,7 +46,7 @@ class Window(Storage):
         return ValueError
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """The number with this one. With MOST addresses all begin anew: who has so many, no limit of each holds."""
+        """The number with this one. With MOST addresses all begin anew: who has so many has any number."""
         now = self._clock()
         if now >= self._end:
             self._sent.clear()

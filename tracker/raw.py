@@ -1,30 +1,25 @@
 """RawLog: every hit, raw, in one Redis Stream per site. The truth that all else is a fold of."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from redis import Redis
 
 from tracker import fields, keys
 from tracker.append import Append, server_of
+from tracker.entries import START, Entry, decode, encode, milliseconds, oldest, order, read_hit
+from tracker.foreign import undisturbed
 from tracker.hit import CANARY, Hit
 from tracker.nodes import NodeAway
 
-START = "0-0"  # the cursor of one that has read nothing
 SEEN = 86_400  # seconds a source's last position is remembered; most try a batch again for seconds only
 
 # A hit's own time is later than its arrival by no more: Redis's clock may be behind the doors'.
 AHEAD = fields.AHEAD + timedelta(hours=1)
 KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
-
-Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read
-
-encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Hit).decode
 
 
 class Moved(RuntimeError):
@@ -110,7 +105,8 @@ class RawLog:
 
     def sites(self) -> set[str]:
         """Every site seen; the canary's is none."""
-        return {name.decode() for name in cast(set[bytes], self._redis.smembers(keys.SITES))}
+        found = self._ask([keys.SITES], lambda: self._redis.smembers(keys.SITES))
+        return {name.decode() for name in found}
 
     def has(self, site: str) -> bool:
         """Whether the site has been seen."""
@@ -118,19 +114,26 @@ class RawLog:
 
     def after(self, site: str, cursor: str, limit: int, upto: str = "+") -> list[Entry]:
         """The oldest entries after the cursor, at most `limit`, none beyond the id `upto`."""
-        return _entries(self._redis.xrange(keys.raw(site), f"({cursor}", upto, count=limit))
+        raw = keys.raw(site)
+        return _entries(self._ask([raw], lambda: self._redis.xrange(raw, f"({cursor}", upto, count=limit)))
 
     def after_and_since(self, site: str, cursor: str, limit: int, upto: str) -> tuple[list[Entry], str]:
         """The same, and `whole_since` of that moment."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.xrange(keys.raw(site), f"({cursor}", upto, count=limit)
-        pipe.get(keys.trimmed(site))
-        found, forgotten = pipe.execute()
-        return _entries(found), _forgotten(forgotten)
+
+        def ask() -> tuple[Any, str]:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.xrange(keys.raw(site), f"({cursor}", upto, count=limit)
+            pipe.get(keys.trimmed(site))
+            found, forgotten = pipe.execute()
+            return found, _forgotten(forgotten)
+
+        found, since = self._ask([keys.raw(site), keys.trimmed(site)], ask)
+        return _entries(found), since
 
     def before(self, site: str, cursor: str, limit: int) -> list[Entry]:
         """The newest entries up to the cursor, newest first."""
-        return _entries(self._redis.xrevrange(keys.raw(site), cursor, count=limit))
+        raw = keys.raw(site)
+        return _entries(self._ask([raw], lambda: self._redis.xrevrange(raw, cursor, count=limit)))
 
     def newest(self, site: str, earliest: str, piece: int) -> Iterator[Entry]:
         """All entries from the newest down to that id, so many read at a time as they are asked for."""
@@ -157,44 +160,33 @@ class RawLog:
         None goes that lies after the cursor. A call drops a part of what is due: call it until none goes.
         """
         bounds: list[Any] = [oldest([old, cursor]), most, cursor]
-        return cast(int, self._trim(keys=[keys.raw(site), keys.trimmed(site)], args=bounds))
+        names = [keys.raw(site), keys.trimmed(site)]
+        return cast(int, self._ask(names, lambda: self._trim(keys=names, args=bounds)))
 
     def whole_since(self, site: str) -> str:
         """The id of the last hit that was forgotten; START where the log holds all there ever were."""
-        return _forgotten(self._redis.get(keys.trimmed(site)))
+        trimmed = keys.trimmed(site)
+        return cast(str, self._ask([trimmed], lambda: _forgotten(self._redis.get(trimmed))))
 
     def length(self, site: str) -> int:
         """Hits in the log."""
-        return self._redis.xlen(keys.raw(site))
+        return cast(int, self._ask([keys.raw(site)], lambda: self._redis.xlen(keys.raw(site))))
+
+    def _ask(self, names: Sequence[str], ask: Callable[[], Any]) -> Any:
+        """What `ask` finds under these keys; what is none of ours is set aside."""
+        return undisturbed(self._redis, names, ask)
 
 
 def _entries(found: Any) -> list[Entry]:
-    return [(name.decode(), _read(fields)) for name, fields in found]
+    return [(name.decode(), read_hit(fields)) for name, fields in found]
 
 
 def _forgotten(found: Any) -> str:
-    return cast(bytes, found).decode() if found else START
+    """Raises ValueError where that is no id."""
+    name = cast(bytes, found).decode() if found else START
+    order(name)
+    return name
 
 
-def _read(fields: Mapping[bytes, bytes]) -> Hit | None:
-    try:
-        hit = decode(fields[b"hit"])
-    except (KeyError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-    return hit if 1970 <= hit.at.year < 9000 else None  # no clock shows it, and no bucket holds it
-
-
-def milliseconds(at: datetime) -> int:
-    """Since 1970, the first part of a stream id."""
-    return int(at.timestamp() * 1000)
-
-
-def order(cursor: str) -> tuple[int, int]:
-    """Stream ids as numbers, to compare them."""
-    left, _, right = cursor.partition("-")
-    return int(left), int(right or 0)
-
-
-def oldest(cursors: Iterable[str]) -> str:
-    """The smallest of these ids."""
-    return min(cursors, key=order)
+__all__ = ["AHEAD", "SEEN", "START", "Entry", "Moved", "RawLog", "decode", "encode", "milliseconds"]
+__all__ += ["oldest", "order", "read_hit"]

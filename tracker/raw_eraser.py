@@ -11,6 +11,7 @@ import msgspec
 from redis import Redis
 
 from tracker import keys
+from tracker.cluster import server_for
 from tracker.hit import Hit
 from tracker.person import Person
 from tracker.raw import START, Entry, RawLog, decode
@@ -93,7 +94,7 @@ class RawEraser:
 
     def has_room(self) -> bool:
         """Whether Redis may hold the log twice for a moment."""
-        info: Any = self._redis.info("memory")
+        info: Any = server_for(self._redis, self._keys[0]).info("memory")
         size = self._redis.memory_usage(self._keys[0]) or 0
         return not info.get("maxmemory") or info["used_memory"] + size < FULL * info["maxmemory"]
 
@@ -116,7 +117,7 @@ def _take(found: Traces, person: Person, id: str, fields: dict[bytes, bytes]) ->
     hit = _hit(fields)
     if hit and person.sent(hit):
         found.own += 1
-        found.visitors[hit.visitor] += bool(hit.visitor)
+        found.visitors.update([hit.visitor] if hit.visitor else [])
 
 
 def _hit(fields: dict[bytes, bytes]) -> Hit | None:

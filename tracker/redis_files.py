@@ -5,6 +5,8 @@ from typing import Any
 
 from redis import Redis, ResponseError
 
+from tracker.cluster import servers_of
+
 POLL = 0.1  # seconds between two looks whether it is done
 LONGEST = 600.0  # seconds; a large file takes minutes
 
@@ -14,10 +16,16 @@ REWRITTEN, NONE, REFUSED, UNFINISHED = "rewritten", "none", "refused", "unfinish
 def rewrite_files(redis: Redis) -> str:
     """Have Redis write its append-only file and its snapshot anew, where it keeps them; what came of it.
 
-    REFUSED where it does not let us, as a hosted one may, UNFINISHED where it takes longer than LONGEST.
+    REFUSED where it does not let us, as a hosted one may, UNFINISHED where it takes longer than LONGEST. Of a
+    cluster all masters, and the worst that came of one.
     """
+    found = {_file_of(server) for server in servers_of(redis)}
+    return next(word for word in (UNFINISHED, REFUSED, REWRITTEN, NONE) if word in found)
+
+
+def _file_of(server: Redis) -> str:
     try:
-        return _rewritten(redis)
+        return _rewritten(server)
     except ResponseError:  # the command is renamed, or not allowed to this user
         return REFUSED
 

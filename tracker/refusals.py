@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import gevent
 from redis import Redis, RedisError
 
+from tracker.metrics import count_refusals
 from tracker.refused import count_refused
 
 EVERY = 0.5  # seconds between two writes
@@ -17,6 +18,7 @@ class Refusals:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._counts: Counter[str] = Counter()
+        self._owed: Counter[str] = Counter()  # what Redis could not take
         self._writer: gevent.Greenlet[[], None] | None = None
 
     def count(self, reason: str) -> None:
@@ -26,14 +28,16 @@ class Refusals:
             self._writer = gevent.spawn(self._write)
 
     def _write(self) -> None:
-        while self._counts:
+        while self._counts or self._owed:
             gevent.sleep(EVERY)
             self.flush()
 
     def flush(self) -> None:
         """Add what has been counted; what Redis cannot take just now stays for the next time."""
         counts, self._counts = self._counts, Counter()
+        count_refusals("pixel", counts)
+        owed, self._owed = self._owed + counts, Counter()
         try:
-            count_refused(self._redis, counts, datetime.now(UTC))
+            count_refused(self._redis, owed, datetime.now(UTC))
         except RedisError:
-            self._counts.update(counts)
+            self._owed.update(owed)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 
 import gevent
@@ -36,6 +37,7 @@ class Replayer:
         self._adopts = 0.0  # when to look for what is left, monotonic
         self._is_whole = True  # whether nothing was put off in this round
         self._stored = 0  # hits that Redis has taken in this round, or had
+        self._read = 0.0  # seconds of work that reading took in this round
         self._out: set[str] = set()  # servers and sites that have taken nothing in this round
         self._failed = Seldom(log, logging.WARNING, "%d times what waits on disk could not go: %s")
 
@@ -50,20 +52,25 @@ class Replayer:
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._commit.is_stopping:
-            begun = time.thread_time()
-            is_over = self.round()
+            is_over = self._round()
             if is_over:
-                pause = FIRST_PAUSE
                 self._commit.spooled.wait(max(0.0, self._adopts - time.monotonic()))
-                continue
-            pause = FIRST_PAUSE if self._stored else min(LONGEST_PAUSE, 2 * pause)
-            busy = 0.0 if self._stored else min(MOST_LEFT, SHARE * (time.thread_time() - begun))
-            gevent.sleep(max(pause, busy))
+            pause = FIRST_PAUSE if is_over or self._stored else min(LONGEST_PAUSE, 2 * pause)
+            busy = 0.0 if self._stored else min(MOST_LEFT, SHARE * self._read)
+            gevent.sleep(0.0 if is_over else max(pause, busy))
+
+    def _round(self) -> bool:
+        try:
+            return self.round()
+        # A MemoryError may come from anywhere, and without a replayer hits wait until the process ends.
+        except Exception as error:
+            self._failed.add(1, repr(error))
+            return False
 
     def round(self) -> bool:
         """Hand over what goes, each batch tried once; whether nothing is left and nothing is out."""
         self._commit.spooled.clear()
-        self._is_whole, self._stored, self._out = True, 0, set()
+        self._is_whole, self._stored, self._read, self._out = True, 0, 0.0, set()
         with self._commit.lock:
             if time.monotonic() >= self._adopts:
                 self._adopts = time.monotonic() + ADOPT
@@ -73,6 +80,7 @@ class Replayer:
             went = self._hand_over(batches)
             with self._commit.lock:
                 self._spool.settle(went)
+            gevent.sleep(0)  # where all is put off, nothing else gives others their turn
             if not all(went):
                 self._is_whole = False
                 if self._is_alone():
@@ -85,7 +93,10 @@ class Replayer:
 
     def _several(self) -> list[Batch]:
         with self._commit.lock:
-            return self._spool.several(MOST)
+            begun = time.thread_time()  # here alone: while we wait for Redis the thread is the doors'
+            batches = self._spool.several(MOST)
+            self._read += time.thread_time() - begun
+        return batches
 
     def _hand_over(self, batches: Sequence[Batch]) -> list[bool]:
         """Of each whether Redis has it for certain. What did not go holds up all that may not overtake it."""
@@ -127,11 +138,8 @@ class Replayer:
         """Nothing waits: ask Redis whether it is back, or nobody would ever know."""
         for site in self._commit.outages.sites():
             begun = time.monotonic()
-            try:
+            with suppress(RedisError):
                 self._raw.position(site, "replayer")
-            except RedisError as error:
-                self._failed.add(1, error)
-            else:
                 self._took(site, time.monotonic() - begun)
 
 

@@ -25,6 +25,9 @@ if #due == 0 then
 end
 local last = due[#due][1]
 local time, number = string.match(last, '(%d+)-(%d+)')
+local known = string.match(redis.call('GET', KEYS[2]) or '0-0', '%d+') -- later where the log once began anew
 redis.call('XTRIM', KEYS[1], 'MINID', '=', string.format('%s-%d', time, number + 1))
-redis.call('SET', KEYS[2], last)
+if tonumber(known) <= tonumber(time) then
+  redis.call('SET', KEYS[2], last)
+end
 return #due

@@ -121,7 +121,7 @@ def busy_service(folder: Path) -> Iterator[Service]:
         for site, batches in ((demo.SITE, past(now)), (OLDER, earlier(now))):
             for position, batch in enumerate(batches):
                 raw.append(site, batch, "history", position)
-        service = Service(server.url, trusted_proxies="1")
+        service = Service(server.url, trusted_proxies="1", canary="2")
         counting = Counting.of(service.settings, redis)
         for site in (demo.SITE, OLDER):
             while counting.step(site).hits:

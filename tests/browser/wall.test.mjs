@@ -98,3 +98,16 @@ test("what cannot be seen in a label is made visible", () => {
   assert.equal(words.clean("👩‍👩‍👧"), "👩‍👩‍👧");
   assert.equal(words.clean("نص"), "نص");
 });
+
+test("the time to the screen is told in hundredths, never shorter than it was", () => {
+  const shown = [0.118, 0.121, 0.004, 1.5, 0].map((seconds) => words.toScreen({ canary: { seconds } }));
+  assert.deepEqual(shown.map((text) => text.replace(/[^0-9.,]/g, "").replace(",", ".")), ["0.12", "0.13", "0.01", "1.50", "0.00"]);
+  assert.equal(words.toScreen({ canary: null }), "");
+  assert.equal(words.toScreen({}), "");
+});
+
+test("hits on disk are told with their size, where it is known", () => {
+  const at = "2026-11-21T06:31:11Z";
+  assert.match(words.notesLine({ at, notes: [{ what: "spool", bytes: 12_345_678 }] }), /^12[.,]3 MB of hits wait on disk and will be counted\.$/);
+  assert.equal(words.notesLine({ at, notes: [{ what: "spool" }] }), "Hits wait on disk and will be counted.");
+});

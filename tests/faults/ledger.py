@@ -62,9 +62,9 @@ def settle(
 ) -> Row:
     """End the loads, wait until all is stored and counted, and hold the counters against the raw log.
 
-    The settings are those of the service: with them the wait begins with its spool. Paths in `gone` may be
-    missing. Fails where an acknowledged hit is not stored, any is stored twice, or a counter is not what
-    a recount of the raw log says.
+    The settings are those of the service: with them the wait begins with its spool. Paths in `gone`, which
+    the fault itself takes, count as not acknowledged. Fails where an acknowledged hit is not stored, any is
+    stored twice, or a counter is not what a recount of the raw log says.
     """
     loads = [loads] if isinstance(loads, Load) else loads
     sites = sites or sorted({load.site for load in loads})
@@ -115,8 +115,8 @@ def audit(
         stored.update({(site, path): number for path, number in paths.items()})
         total += compare(redis, site, paths)
     sent = {(load.site, path) for load in loads for path in load.paths}
-    acknowledged = {(load.site, path) for load in loads for path in load.acknowledged}
-    missing = acknowledged - stored.keys() - {(load.site, path) for load in loads for path in gone}
+    acknowledged = {(load.site, path) for load in loads for path in load.acknowledged - set(gone)}
+    missing = acknowledged - stored.keys()
     return Row(
         fault,
         rounds,

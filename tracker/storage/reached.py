@@ -37,7 +37,7 @@ class Reached:
         redis = connect(url)
         visitors = Visitors(settings.visitor, redis)
         addresses = Addresses(settings, visitors.hashed_address)
-        return cls(url, redis, RawLog(redis), Sites(settings, redis), visitors, addresses)
+        return cls(url, redis, RawLog(redis, settings.replicas), Sites(settings, redis), visitors, addresses)
 
 
 def checked(url: str) -> str:

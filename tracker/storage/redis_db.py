@@ -2,7 +2,6 @@
 
 import heapq
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Any
 from msgspec import structs
 from redis import Redis, RedisError, ResponseError
 
+from tracker.append import BROKEN
 from tracker.headers import asks_not, environ_name
 from tracker.hit import BadHit, Hit, site_name
 from tracker.raw import AHEAD, START, Entry, milliseconds, order
@@ -28,8 +28,6 @@ CHUNK = 250  # hits of one append, some 0.6 ms in which Redis serves nobody else
 LEAST = 20  # hits of one reading of a site, however many sites there are
 CHUNKS = 1000  # of one batch and site; a chunk's position is the batch's times so many, and its place
 KEPT = 7 * 86_400  # seconds a batch's position is remembered: a batch may wait in a spool
-# What Redis says of a key that holds something else; all other errors go away by themselves or are mended.
-BROKEN = re.compile("WRONGTYPE|last possible ID|attempt to compare")
 
 
 class RedisStorage(Storage):

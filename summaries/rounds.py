@@ -1,0 +1,145 @@
+"""Rounds: the counting process at work, site by site, for ever.
+
+What goes wrong with one site holds up no other; what goes wrong with Redis holds up all, and is told.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Event
+from typing import TypeVar
+
+from redis import Redis, RedisError, ResponseError
+
+from summaries.counting import BATCH, Counting, Step
+from summaries.lease import LEASE, Lease
+from summaries.mending import Mending
+from summaries.retention import Retention
+from tracker.foreign import list_sites
+from tracker.nodes import NodeAway
+from tracker.seldom import Seldom
+from tracker.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PACE = 0.02  # seconds between batches: under load they grow instead of getting more
+IDLE = 0.2  # seconds to wait for a hit before looking for new sites
+BEHIND = 5.0  # seconds of lag worth a line in the log
+TIDY = 60.0  # seconds between two looks for raw hits to forget, and between two warnings
+LOOK = 5.0  # seconds between two looks at whether cursors and raw logs belong together
+REST = 1.0  # seconds for which a site is left alone that could not be counted
+
+# What Redis says when it takes nothing from anybody; of other errors each site has its own.
+GENERAL = re.compile(
+    "maxmemory|OOM|MISCONF|NOREPLICAS|READONLY|read only|LOADING|CLUSTERDOWN|MASTERDOWN|NOAUTH|NOPERM|BUSY"
+    "|permission"
+)
+T = TypeVar("T")
+
+
+def run(settings: Settings, redis: Redis, stop: Event) -> None:
+    """Count until `stop` is set; of several processes one works. Outlives a Redis that goes away."""
+    counting, mending = Counting.of(settings, redis), Mending.of(settings, redis, stop)
+    rounds = Rounds(counting, mending, Retention(redis, counting.calendar), Lease(redis), stop)
+    wait = PACE
+    while not stop.is_set():
+        try:
+            if rounds.lease.hold():
+                with suppress(NodeAway):  # the others count on
+                    if not rounds.counting.raw.sites():
+                        list_sites(redis)
+                rounds.work()
+            else:
+                stop.wait(LEASE / 4)
+            rounds.counting.reread()
+            if wait > PACE:
+                log.warning("counting goes on")
+            wait = PACE
+        except RedisError as error:
+            if wait == PACE:
+                log.warning("counting waits for Redis: %s", error)
+            stop.wait(wait)
+            wait = min(1.0, wait * 2)
+            rounds.counting.reread()
+    rounds.lease.release()
+
+
+class Rounds:
+    """Counts while the lease is ours."""
+
+    def __init__(
+        self, counting: Counting, mending: Mending, retention: Retention, lease: Lease, stop: Event
+    ) -> None:
+        self.counting = counting
+        self.lease = lease
+        self._mending = mending
+        self._retention = retention
+        self._stop = stop
+        self._rests: dict[str, float] = {}  # site -> when to try it again, monotonic; bound: the sites
+        self._trouble = Seldom(
+            log, logging.ERROR, "%d times a site could not be counted, the last was %s: %s"
+        )
+
+    def work(self) -> None:
+        """Until the lease is another's, or `stop` is set. Raises RedisError where all sites are held up."""
+        tidy = look = warned = 0.0
+        while self.lease.hold() and not self._stop.is_set():
+            sites = self.counting.sites()
+            if time.monotonic() >= look:
+                look = time.monotonic() + LOOK
+                self._look(sites)
+            if time.monotonic() >= tidy:
+                tidy = time.monotonic() + TIDY
+                self._each(sites, lambda site: self.counting.forget(site, datetime.now(UTC)))
+            self._retention.step(time.time())
+            lag = self._busy(sites)
+            self.counting.report.tell()
+            if lag > BEHIND and time.monotonic() >= warned:
+                warned = time.monotonic() + TIDY
+                log.warning("counting is %.1f s behind", lag)
+
+    def _look(self, sites: Iterable[str]) -> None:
+        """Redis may be another than a moment ago, and who is at its keys need not know us."""
+        self.counting.reread()
+        self._each(sites, self._mending.look)
+
+    def _busy(self, sites: Iterable[str]) -> float:
+        """Count what these sites have for about IDLE seconds; the greatest lag seen, in seconds."""
+        end = time.monotonic() + IDLE
+        lag = 0.0
+        while (left := end - time.monotonic()) > 0 and not self._stop.is_set():
+            cursors = dict(self._each(sites, lambda site: (site, self.counting.cursor(site))))
+            if not cursors:
+                self._stop.wait(left)
+                continue
+            begun = time.monotonic()
+            ready = self.counting.raw.waiting(cursors, left)
+            steps: list[Step] = self._each(ready, self.counting.step)
+            lag = max([lag, *(step.lag for step in steps)])
+            if ready and all(step.hits < BATCH for step in steps):
+                self._stop.wait(max(0.0, PACE - (time.monotonic() - begun)))
+        return lag
+
+    def _each(self, sites: Iterable[str], do: Callable[[str], T]) -> list[T]:
+        """What `do` gives for each site; one that fails rests."""
+        done: list[T] = []
+        for site in sites:
+            if self._rests.get(site, 0.0) > time.monotonic():
+                continue
+            try:
+                done.append(do(site))
+            except NodeAway:
+                self._leave(site)
+            except ResponseError as error:
+                if GENERAL.search(str(error)):
+                    raise
+                self._leave(site)
+                self._trouble.add(1, site, error)
+        return done
+
+    def _leave(self, site: str) -> None:
+        self._rests[site] = time.monotonic() + REST
+        self.counting.reread(site)

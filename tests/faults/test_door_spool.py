@@ -1,0 +1,170 @@
+"""What waits on disk while Redis is away outlives the web process, a torn file and a full disk."""
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.ledger import Table, settle
+from tests.faults.load import Load, load
+from tests.faults.world import OwnRedis, more
+from tests.service import Service
+from tests.waiting import until
+from tracker.spooled import DOOR, spooled
+
+SMALL = 2**20  # bytes of the disk that is full
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path, free_port: int) -> Iterator[OwnRedis]:
+    with OwnRedis(tmp_path, free_port) as server:
+        yield server
+
+
+@pytest.fixture
+def service(own_redis: OwnRedis) -> Iterator[Service]:
+    """Two web workers, whose visitors need a salt from Redis, and a counter."""
+    made = Service(own_redis.url, workers="2", visitor="hash", max_labels="1000000", canary="0")
+    try:
+        made.start("count")
+        made.start("serve")
+        yield made
+    finally:
+        made.stop()
+
+
+@contextmanager
+def hung(redis: OwnRedis) -> Iterator[None]:
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+
+
+def waiting(service: Service) -> int:
+    """Bytes on disk."""
+    return spooled(service.settings.data / "spool", DOOR).bytes
+
+
+def settled(redis: OwnRedis, service: Service, clicks: Load, fault: str, table: Table) -> None:
+    with redis.client() as client:
+        table.add(settle(client, clicks, fault, settings=service.settings))
+    assert waiting(service) == 0
+
+
+@pytest.mark.fault("A web process is killed while hits wait on disk")
+def test_laws_1_and_2_hold_when_the_web_is_killed_while_hits_wait_and_starts_without_redis(
+    service: Service, own_redis: OwnRedis, table: Table
+) -> None:
+    with load(service.base, pace=0.005) as clicks:
+        more(clicks)
+        with hung(own_redis):
+            more(clicks, 200)
+            service.kill("serve")
+            assert waiting(service)
+            service.start("serve")  # it asks nobody for leave
+            more(clicks, 200)
+            assert service.hit("https://new.example/").status == 200  # a site that it does not know
+        more(clicks)
+    settled(own_redis, service, clicks, "A web process is killed while hits wait on disk", table)
+    assert clicks.slowest < 5
+    assert (
+        set(map(str, clicks.statuses)) <= {"200", "ConnectionRefusedError", "ConnectionResetError"} | BROKEN
+    )
+    with own_redis.client() as client:
+        assert client.xlen("hitwall:{new.example}:raw") == 1
+
+
+BROKEN = {"RemoteDisconnected", "BrokenPipeError"}  # what else a visitor sees whose server is killed
+
+
+@pytest.mark.fault("A web process is told to stop while Redis hangs")
+def test_law_9_sigterm_ends_the_web_within_5_s_while_redis_hangs_and_loses_nothing(
+    service: Service, own_redis: OwnRedis, table: Table
+) -> None:
+    with load(service.base) as clicks:
+        more(clicks)
+        with hung(own_redis):
+            more(clicks, 20)
+            begun = time.monotonic()
+            assert service.kill("serve", signal.SIGTERM) == 0
+            assert time.monotonic() - begun < 5
+            service.start("serve")
+            more(clicks)
+        more(clicks)
+    settled(own_redis, service, clicks, "A web process is told to stop while Redis hangs", table)
+    assert not [status for status in clicks.statuses if status != 200 and isinstance(status, int)]
+
+
+@pytest.mark.fault("The file of the spool is torn")
+def test_law_1_a_torn_tail_of_the_spool_takes_no_other_batch_along(
+    service: Service, own_redis: OwnRedis, table: Table
+) -> None:
+    with load(service.base, pace=0.005) as clicks:
+        more(clicks)
+        own_redis.kill()
+        more(clicks, 100)
+        service.kill("serve")
+        for file in (service.settings.data / "spool").glob("*.spool"):
+            whole = file.read_bytes()
+            file.write_bytes(whole + whole[: len(whole) // 3] + bytes(5000))  # as a power cut leaves it
+        own_redis.start()
+        service.start("serve")
+        more(clicks)
+    settled(own_redis, service, clicks, "The file of the spool is torn", table)
+
+
+@pytest.mark.fault("The disk of the spool is full")
+def test_law_7_with_a_full_disk_hits_are_answered_with_503_in_time_and_it_heals(
+    own_redis: OwnRedis, tmp_path: Path, table: Table
+) -> None:
+    service = Service(own_redis.url, workers="2", max_labels="1000000", canary="0")
+    with small_disk(service.settings.data / "spool") as is_mounted:
+        try:
+            service.start("count")
+            service.start("serve")
+            if not is_mounted:
+                limit(service)
+            with load(service.base, visitors=8) as clicks:
+                more(clicks)
+                own_redis.kill()
+                until(lambda: clicks.statuses[503] > 200, 60)
+                assert waiting(service) > SMALL / 4
+                assert service.get("/healthz").status == 200
+                own_redis.start()
+                until(lambda: waiting(service) == 0, 30)
+                before = clicks.statuses[503]
+                more(clicks, 500)
+                assert clicks.statuses[503] == before
+            settled(own_redis, service, clicks, "The disk of the spool is full", table)
+            assert clicks.statuses.keys() == {200, 503}
+            assert clicks.slowest < 5
+        finally:
+            service.stop()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Whether a disk of SMALL bytes is mounted there until the end; not everybody may do that."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "hitwall", str(folder)]
+    is_mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def limit(service: Service) -> None:
+    """No file of a worker may be longer, which is as good as a full disk."""
+    master = service.processes["serve"].pid
+    for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
+        resource.prlimit(int(pid), resource.RLIMIT_FSIZE, (SMALL, SMALL))

@@ -1,0 +1,206 @@
+"""Strangers at our keys: other types, other values, poison, keys deleted by hand; law 3 holds afterwards."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from summaries import rounds
+from summaries.buckets import Calendar
+from summaries.counters import Counters
+from summaries.rounds import run
+from tests.faults.ledger import is_counted, verify
+from tests.hits import FIREFOX, SITE
+from tests.service import Service, counted, total
+from tests.waiting import until
+from tracker import keys
+from tracker.hit import Hit
+from tracker.raw import RawLog, encode
+from tracker.settings import Settings
+
+OTHER = "other.example"
+CALENDAR = Calendar.of(Settings())
+
+
+def now(kind: str = "day") -> str:
+    return CALENDAR.bucket(kind, datetime.now(UTC))
+
+
+def append(redis: Redis, hits: int, position: int, site: str = SITE) -> None:
+    at = datetime.now(UTC)
+    made = [
+        Hit(at=at, site=site, path=f"/{position}-{n}", source="pixel", agent=FIREFOX, visitor=f"visitor-{n}")
+        for n in range(hits)
+    ]
+    RawLog(redis).append(site, made, "test", position)
+
+
+def settled(redis: Redis, site: str = SITE) -> bool:
+    return is_counted(redis, site) and not redis.exists(keys.holes(site))
+
+
+KEYS: dict[str, Callable[[], str]] = {
+    "a counter": lambda: keys.counter(SITE, "hits", "url", now()),
+    "the total": lambda: keys.counter(SITE, "hits", "server", now("month")),
+    "a counter of bytes": lambda: keys.counter(SITE, "bytes", "url", now()),
+    "the cursor": lambda: keys.cursor(SITE),
+    "the minute's visitors": lambda: keys.active(SITE, datetime.now(UTC)),
+    "the account of failures": lambda: keys.failed(SITE, datetime.now(UTC)),
+    "where the log begins": lambda: keys.trimmed(SITE),
+    "the list of holes": lambda: keys.holes(SITE),
+    "the sites": lambda: keys.SITES,
+    "the lease": lambda: keys.LEASE,
+    "the counter's report": lambda: keys.COUNTING,
+}
+UNHURRIED = {"the account of failures", "the list of holes"}  # looked at when there is need
+
+
+@pytest.fixture
+def counter(redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A counting process's loop in a thread, that looks often."""
+    monkeypatch.setattr(rounds, "LOOK", 0.1)
+    stop = Event()
+    with Redis.from_url(redis_url) as own:
+        thread = Thread(target=run, args=(Settings(), own, stop))
+        thread.start()
+        yield thread
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def aside(redis: Redis) -> list[bytes]:
+    return [name for name in redis.scan_iter("*foreign*") if redis.type(name) == b"list"]
+
+
+@pytest.mark.fault("A key of ours holds another's value")
+@pytest.mark.parametrize("what", KEYS)
+def test_another_type_under_any_key_is_set_aside_and_every_counter_is_right_again(
+    redis: Redis, counter: Thread, what: str
+) -> None:
+    for site in (SITE, OTHER):
+        append(redis, 30, 1, site)
+    until(lambda: settled(redis) and settled(redis, OTHER))
+    key = KEYS[what]()
+    pipe = redis.pipeline(transaction=True)
+    pipe.delete(key)
+    pipe.rpush(key, "theirs")
+    pipe.execute()
+    for site in (SITE, OTHER):
+        append(redis, 20, 2, site)
+    until(lambda: total(redis, OTHER) == 50)
+    until(lambda: redis.type(key) != b"list" or what in UNHURRIED)
+    until(lambda: total(redis) == 50 and settled(redis))
+    assert sum(counted(redis, "url").values()) == 50
+    for site in (SITE, OTHER):
+        verify(redis, site, Settings())
+    counters, moment = Counters(redis, CALENDAR, 10_000), datetime.now(UTC)
+    assert (counters.failures(SITE, moment), counters.active(SITE, moment) > 0) == ({}, True)
+    until(lambda: len(aside(redis)) == 1)
+    assert [redis.lrange(name, 0, -1) for name in aside(redis)] == [[b"theirs"]]
+    assert redis.smembers(keys.SITES) == {SITE.encode(), OTHER.encode()}
+
+
+@pytest.mark.fault("A key of ours holds another's value")
+@pytest.mark.parametrize("text", ["abc", "-7", "1.5", "1e400"])
+def test_fields_that_are_no_numbers_cost_no_number(redis: Redis, counter: Thread, text: str) -> None:
+    append(redis, 30, 1)
+    until(lambda: settled(redis))
+    key = keys.counter(SITE, "hits", "url", now())
+    redis.hset(key, mapping={"/1-0": text, "/theirs": text})
+    append(redis, 30, 1)  # known
+    RawLog(redis).append(SITE, [page("/1-0"), page("/theirs")], "more", 1)
+    until(lambda: total(redis) == 32 and settled(redis))
+    if text != "-7":  # which counts as well as any number, until somebody recounts
+        verify(redis, SITE, Settings())
+
+
+def page(path: str) -> Hit:
+    return Hit(at=datetime.now(UTC), site=SITE, path=path, source="pixel", agent=FIREFOX)
+
+
+DEEP = 200_000
+POISON: dict[str, dict[str, bytes]] = {
+    "no JSON": {"hit": b"broken"},
+    "empty": {"hit": b""},
+    "no UTF-8": {"hit": b'{"path":"\xff"}'},
+    "no field hit": {"other": b"field"},
+    "another thing": {"hit": b"[1,2,3]"},
+    "half a hit": {"hit": encode(page("/half"))[:-5]},
+    "deep": {
+        "hit": encode(page("/deep"))[:-1] + b',"track_var":{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}}"
+    },
+    "huge": {"hit": encode(page("/" + "x" * 3_000_000))},
+    "more bytes than there are": {"hit": encode(page("/b"))[:-1] + b',"bytes":' + b"9" * 30 + b"}"},
+    "fewer bytes than none": {"hit": encode(page("/b"))[:-1] + b',"bytes":-5}'},
+    "a time without a zone": {"hit": b'{"at":"2026-11-21T06:00:00","site":"a","path":"/","source":"x"}'},
+    "the year 9999": {"hit": b'{"at":"9999-12-31T23:59:59Z","site":"a","path":"/","source":"x"}'},
+    "the year 1": {"hit": b'{"at":"0001-01-01T00:00:00Z","site":"a","path":"/","source":"x"}'},
+    "another type": {"hit": b'{"at":5,"site":"a","path":7,"source":"x"}'},
+}
+
+
+@pytest.mark.fault("Poison in the raw log")
+def test_poison_in_the_raw_log_is_passed_and_told_and_everything_else_is_served(
+    service: Service, redis: Redis
+) -> None:
+    service.hit("https://example.com/before")
+    for fields in POISON.values():
+        redis.xadd(keys.raw(SITE), fields)  # type: ignore[arg-type]
+    future = encode(page("/future"))[:-1] + b',"mood":"good","nested":{"a":[1,2]},"bytes":7}'
+    redis.xadd(keys.raw(SITE), {"hit": future, "other": "field"})
+    redis.xadd(keys.raw(SITE), dict(POISON["no JSON"]))  # type: ignore[arg-type]
+    until(lambda: redis.hget(keys.failed(SITE, datetime.now(UTC)), "(unreadable)") == b"15")
+    assert counted(redis, "url") == {"/before": 1, "/future": 1}
+    frame = service.frame(2, bucket="month")
+    assert [row["path"] for row in frame["recent"]] == ["/future", "/before"]
+    with service.frames(bucket="month") as frames:
+        told = next(frame for frame in frames if frame["notes"])["notes"]
+    assert [note["what"] for note in told] == [
+        "15 entries of today's raw log cannot be read, they count nowhere"
+    ]
+    for path in ("/api/sites", f"/api/{SITE}/summaries/url?bucket=month", f"/api/{SITE}/hits?format=ndjson"):
+        assert service.get(path).status == 200, path
+    service.hit("https://example.com/after")
+    until(lambda: total(redis) == 3)
+    verify(redis, SITE, Settings())
+
+
+@pytest.mark.fault("A key of ours is deleted")
+def test_a_cursor_that_is_lost_counts_nothing_twice(redis: Redis, counter: Thread) -> None:
+    append(redis, 30, 1)
+    until(lambda: settled(redis))
+    redis.delete(keys.cursor(SITE))
+    append(redis, 5, 2)
+    until(lambda: total(redis) == 35 and settled(redis))
+    redis.hdel(keys.cursor(SITE), "url", "visitor")
+    append(redis, 5, 3)
+    until(lambda: total(redis) == 40 and settled(redis) and sum(counted(redis, "url").values()) == 40)
+    verify(redis, SITE, Settings())
+
+
+@pytest.mark.fault("A key of ours is deleted")
+def test_a_raw_log_that_is_lost_takes_no_number_with_it(redis: Redis, counter: Thread) -> None:
+    append(redis, 30, 1)
+    until(lambda: settled(redis))
+    redis.delete(keys.raw(SITE))
+    append(redis, 5, 2)
+    until(lambda: total(redis) == 35 and redis.exists(keys.trimmed(SITE)))
+    assert counted(redis, "url") == {f"/{p}-{n}": 1 for p, hits in ((1, 30), (2, 5)) for n in range(hits)}
+
+
+@pytest.mark.fault("A key of ours is deleted")
+def test_sites_that_nobody_lists_any_more_are_found_again(redis: Redis, redis_url: str) -> None:
+    append(redis, 30, 1)
+    redis.delete(keys.SITES)
+    stop = threading.Event()
+    with Redis.from_url(redis_url) as own:
+        thread = Thread(target=run, args=(Settings(), own, stop))
+        thread.start()
+        until(lambda: total(redis) == 30)
+        stop.set()
+        thread.join(20)
