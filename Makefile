@@ -29,7 +29,9 @@ test: check $(VENV)/couchdb/installed
 faults: $(VENV)/tests
 	$(call need,chromium,$(BROWSER),The tests drive a browser)
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
-	HITWALL_FAULTS=full $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/faults
+	$(call need,nginx-light,$(NGINX),The tests of a rolling restart put nginx in front)
+	$(call need,faketime,$(FAKETIME),The tests set the clocks of running processes)
+	HITWALL_FAULTS=full $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/faults tests/browser/test_strangers.py tests/test_replay.py
 
 check: $(VENV)/tests
 	$(BIN)/ruff check .

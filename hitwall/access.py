@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Flask, Response, g, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from summaries.frame import PERSONAL
 from summaries.problems import problem
 from tracker.settings import Settings
 
@@ -18,12 +19,12 @@ YEAR = 365 * 86_400  # seconds; a wall hangs for long
 SAFE = 16  # characters of a token that nobody guesses; those that we make have 32
 LOCAL = re.compile(r"(localhost|[a-z0-9.-]+\.localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.I)
 
-# What a stranger gets, by the names of the endpoints. Whatever is not named here needs the token.
+# What a stranger gets, by the names of the endpoints. Whatever is not named here needs the token: raw hits
+# and reports of public sites, too. So do the summaries of PERSONAL, which frames for strangers lack.
 OPEN = frozenset({"static", "demo", "healthz", "readyz"})  # no numbers
 PAGES = frozenset({"wall", "ask", "api.openapi"})  # no numbers either; open where some site is public
 LISTS = frozenset({"api.sites"})  # open there, too: it tells strangers of the public sites alone
 OF_A_SITE = frozenset({"live.stream", "api.summaries", "api.summary", "api.series", "api.label"})
-PERSONAL = frozenset({"visitor"})  # summaries that are of no public site; nor are raw hits and reports
 
 DENIED = "This wall needs its token: open it once with ?token=… at the end of the address.\n"
 DENIED_HERE = "The API needs the wall's token: send it as Authorization: Bearer …"

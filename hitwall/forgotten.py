@@ -12,7 +12,7 @@ NAMED = 10  # visitors that a sentence lists
 FILES = {
     redis_files.REWRITTEN: "Redis has written its files anew, without what was removed.",
     redis_files.NONE: "Redis keeps no files.",
-    redis_files.REFUSED: "Redis does not let us write its files anew: they hold what was removed until it "
+    redis_files.REFUSED: "Redis does not write its files anew: they hold what was removed until it "
     "does so itself. Ask who runs it for BGREWRITEAOF, or BGSAVE.",
     redis_files.UNFINISHED: "Redis is still writing its files anew; they are clean when it is done.",
 }

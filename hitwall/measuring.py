@@ -19,7 +19,7 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 BEGIN = "hitwall-metrics-"  # of the directory's name
 YOUNG = 60  # seconds in which one that is not locked yet may belong to a process that is starting
 
-_held: list[BinaryIO] = []  # locks of this process: the directory's and, in a worker, its place's
+_held: list[BinaryIO] = []  # the lock of a worker's place
 
 
 @contextmanager
@@ -31,13 +31,13 @@ def directory() -> Iterator[None]:
                 _lock(left / "lock").close()
                 shutil.rmtree(left)
     made, owner = Path(tempfile.mkdtemp(prefix=BEGIN)), os.getpid()
-    _held.append(_lock(made / "lock"))
     os.environ[SHARED] = str(made)
-    try:
-        yield
-    finally:
-        if os.getpid() == owner:  # a worker comes by here, too, at its end
-            shutil.rmtree(made, ignore_errors=True)
+    with _lock(made / "lock"):
+        try:
+            yield
+        finally:
+            if os.getpid() == owner:  # a worker comes by here, too, at its end
+                shutil.rmtree(made, ignore_errors=True)
 
 
 def take_place() -> None:
@@ -45,6 +45,8 @@ def take_place() -> None:
 
     By the library's own way each worker has files under its process id, which would be kept for ever.
     """
+    if SHARED not in os.environ:
+        return
     made = Path(os.environ[SHARED])
     for place in count():
         with suppress(BlockingIOError):

@@ -30,7 +30,7 @@ OPTIONS = [
 
 FILES = 200  # that a process has open besides its connections; Redis, libraries, the spool
 
-DRAIN = 1.2  # seconds in which a stopping process answers what has got through to it
+DRAIN = 1.5  # seconds in which a stopping process answers what has got through to it
 HANDSHAKE = 0.1  # seconds that a connection may take which was begun before
 SILENT = 0.4  # seconds without a request after which a connection is closed then
 TURN = 0.02  # seconds between two looks

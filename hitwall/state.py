@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from hitwall.wording import size
+from summaries.counters import UNREADABLE
 from summaries.forecast import FAR, Forecast
 from summaries.status import SiteStatus, Status
 from tracker.canary import Canary
@@ -37,7 +39,8 @@ def spool(waiting: Spooled, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _canary(known: Canary, zone: ZoneInfo) -> str:
-    came = f"{known.seconds:.2f} s from hit to screen, {_time(known.at, zone)}" if known.at else ""
+    seconds = ceil(known.seconds * 100) / 100  # no less than it was
+    came = f"{seconds:.2f} s from hit to screen, {_time(known.at, zone)}" if known.at else ""
     fails = f"none has come through since {_time(known.failing, zone)}" if known.failing else ""
     return "; ".join(filter(None, (came, fails)))
 
@@ -50,9 +53,12 @@ def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
         yield "last hit", f"{_time(site.newest, zone)}; {site.daily:,.0f} a day at the present rate"
     yield "counters", f"{site.counters:,} keys, about {size(site.counter_memory)}"
     yield "counted", f"all but the last {site.lag:,.0f} s" if site.lag > LATE else "up to now"
-    if site.failed:
-        lacks = ", ".join(f"{name} {hits:,}" for name, hits in site.failed.items())
+    failed = {name: hits for name, hits in site.failed.items() if name != UNREADABLE}
+    if failed:
+        lacks = ", ".join(f"{name} {hits:,}" for name, hits in failed.items())
         yield "failing", f"{lacks}: hits of today (UTC) that these summaries lack, see the counter's log"
+    if UNREADABLE in site.failed:
+        yield "unreadable", f"{site.failed[UNREADABLE]:,} raw entries of today (UTC), which count nowhere"
     if site.behind:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(site.behind.items()))
         yield "catching up", shares

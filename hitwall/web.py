@@ -23,7 +23,7 @@ from hitwall.server import SERVING, Server, allow_connections, refuse_new
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
-GRACE = 3  # seconds until gunicorn kills a worker that was told to stop; ours take 1.5, and 2.2 at most
+GRACE = 3  # seconds until gunicorn kills a worker that was told to stop; ours take about 1, and 2 at most
 
 
 log = logging.getLogger(__name__)

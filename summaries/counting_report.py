@@ -61,7 +61,7 @@ class CountingReport:
         self._failures: dict[str, int] = {}  # hook -> hits lost since
         self._lags: dict[str, float] = {}  # site -> seconds, since the last report; bound: the sites
         registry.register(_Late(self._lags))
-        self._due = 0.0  # when to tell again, monotonic
+        self.due = 0.0  # when to tell again, monotonic
 
     def counted(self, site: str, hits: int, seconds: float, lag: float) -> None:
         """A batch: so many hits, applied in so many seconds, and the age of the oldest."""
@@ -84,12 +84,12 @@ class CountingReport:
 
     def tell(self) -> None:
         """Write it down, once a second at most; without Redis the next time."""
-        if time.monotonic() < self._due:
+        if time.monotonic() < self.due:
             return
-        self._due = time.monotonic() + EVERY
+        self.due = time.monotonic() + EVERY
         lag = max(self._lags.values(), default=0.0)
         self._most.set(lag)
-        news = {"lag": f"{lag:.3f}", "metrics": generate_latest(self._registry)}
+        news: dict[str, str | bytes] = {"lag": f"{lag:.3f}", "metrics": generate_latest(self._registry)}
         self._lags.clear()
         with suppress(RedisError):
             undisturbed(self._redis, [keys.COUNTING], lambda: self._write(news))
@@ -119,4 +119,7 @@ class _Late(Collector):
 def reported(redis: Redis) -> tuple[float, bytes] | None:
     """Lag in seconds and metrics as text; None where no counting process has told of itself lately."""
     found = cast(dict[bytes, bytes], redis.hgetall(keys.COUNTING))
-    return (float(found[b"lag"]), found[b"metrics"]) if {b"lag", b"metrics"} <= found.keys() else None
+    try:
+        return float(found[b"lag"]), found[b"metrics"]
+    except (KeyError, ValueError):  # a hash, but not ours
+        return None

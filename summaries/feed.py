@@ -1,7 +1,7 @@
 """Feed: the newest frame of one site and kind of bucket, shared by all who watch it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +21,11 @@ PASSING = {"at", "lag"}  # differ in every frame; alone they are no news
 class Feed:
     """A slow viewer gets the newest message when it is ready for one, and never an older."""
 
-    def __init__(self, site: str, kind: str) -> None:
+    def __init__(self, site: str, kind: str, hidden: Collection[str] = ()) -> None:
+        """`hidden`: summaries that its frames do not list."""
         self.site = site
         self.kind = kind
+        self._hidden = hidden
         self.viewers = 0
         self.closed = False
         self.message = b""  # the event on the wire, serialised once
@@ -68,6 +70,7 @@ class Feed:
             self._wake()  # no frame yet, but those who wait have a beat to send
             return
         frame = self.picture.frame(now) | beside
+        frame["top"] = {name: rows for name, rows in frame["top"].items() if name not in self._hidden}
         if self._counted:
             newest = order(self.picture.cursor)[0] / 1000
             frame["lag"] = round(max(beside["lag"], now.timestamp() - newest), 3)

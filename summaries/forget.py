@@ -8,12 +8,13 @@ The order makes it whole at whatever moment it ends, and what is left is found b
 4. Counters older than the raw log cannot be recounted: there the label's numbers go to (other).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import msgpack
 from redis import Redis
 
 from summaries.buckets import Calendar
@@ -23,7 +24,7 @@ from summaries.recount import Recount
 from summaries.verify import Comparison
 from tracker import keys
 from tracker.person import Person
-from tracker.raw import RawLog, order
+from tracker.raw import START, RawLog, order
 from tracker.raw_eraser import RawEraser, Rest, Traces
 from tracker.settings import Settings
 
@@ -88,6 +89,7 @@ class Forgetting:
         removed.hits = eraser.remove(found.raw.ids)
         removed.rewritten = self._rewrite(eraser, found)
         removed.labels = self._move(recount)
+        self._announce(found.site, recount.positions)
         return removed
 
     def _rewrite(self, eraser: RawEraser, found: Found) -> bool:
@@ -128,6 +130,12 @@ class Forgetting:
             args = [key.summary, *labels[first : first + MOVED]]
             moved += int(self._relabel(keys=[keys.cursor(site), keys.live(site), *counters], args=args))
         return moved
+
+    def _announce(self, site: str, positions: Mapping[str, str]) -> None:
+        """Quiet, as apply.lua does it: walls read anew, their last hits, too."""
+        cursor = positions.get("server", START)
+        news = [["server"], cursor, cursor, 0, "[]", [], 1]
+        self._redis.publish(keys.live(site), msgpack.packb(news, use_bin_type=False))
 
     def _labels(self, site: str) -> Iterator[tuple[keys.Key, list[str]]]:
         """Every counter of hits, and those of its labels that hold a trace of the person."""

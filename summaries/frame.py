@@ -14,6 +14,7 @@ from summaries.tally import OTHER, SHOWN, Tally
 from tracker.raw import START, order
 
 RATE_SPAN = 10.0  # seconds over which hits per second are measured
+PERSONAL = frozenset({"ip", "visitor"})  # summaries whose labels are people; strangers get them of no site
 NOT_LISTED = {"server", "minute", "visitor"}  # total, series, and what is nobody's business
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 
@@ -31,7 +32,7 @@ class Rate:
         self.arrivals.append((at, hits))
 
     def now(self, at: float) -> float:
-        """Of the last RATE_SPAN; a clock that was set back leaves arrivals in times to come, which go, too."""
+        """Of the last RATE_SPAN; a clock that was set back leaves arrivals in times to come: they go."""
         while self.arrivals and not at - RATE_SPAN < self.arrivals[0][0] <= at + RATE_SPAN:
             self.arrivals.popleft()
         known = at - self.start if at >= self.start else RATE_SPAN

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import gevent
-from redis import Redis, RedisError
+from redis import Redis, RedisError, ResponseError
 
 from summaries.buckets import Calendar
 from summaries.chosen import Chosen
@@ -48,9 +48,10 @@ class Hub:
         self.closed = False
 
     @contextmanager
-    def watch(self, site: str, kind: str) -> Iterator[Feed]:
-        """The feed of a site, kept up as long as somebody is in here."""
-        feed = self._sites.setdefault(site, Watched()).feeds.setdefault(kind, Feed(site, kind))
+    def watch(self, site: str, kind: str, hidden: Collection[str] = ()) -> Iterator[Feed]:
+        """The feed of a site without the summaries hidden, kept up as long as somebody is in here."""
+        name = " ".join((kind, *sorted(hidden)))
+        feed = self._sites.setdefault(site, Watched()).feeds.setdefault(name, Feed(site, kind, hidden))
         feed.viewers += 1
         self.viewers += 1
         VIEWERS.set(self.viewers)
@@ -138,14 +139,14 @@ class Hub:
         self._pubsub.close()
 
     def _refresh(self) -> None:
-        """Bring every site up to date; those of a cluster's node that is away stand still alone."""
+        """Bring every site up to date; one that cannot be read, its node away for one, stands still alone."""
         now = datetime.now(UTC)
         for name, watched in list(self._sites.items()):
             try:
                 if watched.heard:
                     self._update(name, watched, now)
                 watched.down = None
-            except NodeAway:
+            except (NodeAway, ResponseError):
                 watched.down = watched.down or now
                 watched.spoil()
 

@@ -1,14 +1,15 @@
 """The stream of frames: flask-sse's blueprint and wire format, on one subscription per process."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from flask_sse import ServerSentEventsBlueprint
 from redis import RedisError
 
 from summaries.buckets import KINDS
 from summaries.feed import LOOK, QUIET
+from summaries.frame import PERSONAL
 from summaries.hub import Hub
 from summaries.metrics import FRAMES, TURNED_AWAY
 from tracker.hit import CANARY
@@ -49,14 +50,16 @@ class LiveBlueprint(ServerSentEventsBlueprint):  # type: ignore[misc]
         except RedisError:
             return _refuse(503, "Redis is out of reach; try again")
         response: Response = current_app.response_class(
-            self.events(site, kind), mimetype="text/event-stream", headers=HEADERS
+            self.events(site, kind, PERSONAL if g.get("stranger") else ()),
+            mimetype="text/event-stream",
+            headers=HEADERS,
         )
         return response
 
-    def events(self, site: str, kind: str) -> Iterator[bytes]:
+    def events(self, site: str, kind: str, hidden: Collection[str]) -> Iterator[bytes]:
         """A comment at once, so that the browser knows it is connected; then frames and beats."""
         yield f":\nretry:{RETRY}\n\n".encode()
-        with self.hub.watch(site, kind) as feed:
+        with self.hub.watch(site, kind, hidden) as feed:
             seen = b""
             beat = time.monotonic() + BEAT - WAKES  # the wake-up after that is in time
             while not feed.closed:

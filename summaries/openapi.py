@@ -42,7 +42,7 @@ KEY = {
 }
 EXAMPLE = [{"url": "https://example.com/blog", "at": "2026-11-21T06:31:12Z", "bytes": 12000}]
 HEADERS = {
-    "ETag": {"description": "The cursor, and what else the answer hangs on.", "schema": {"type": "string"}},
+    "ETag": {"description": "The cursor, and a digest of what is sent.", "schema": {"type": "string"}},
     "Link": {
         "description": "Addresses of the pages beside this one, rel=next and rel=prev.",
         "schema": {"type": "string"},

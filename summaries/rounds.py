@@ -94,7 +94,8 @@ class Rounds:
             if time.monotonic() >= tidy:
                 tidy = time.monotonic() + TIDY
                 self._each(sites, lambda site: self.counting.forget(site, datetime.now(UTC)))
-            self._retention.step(time.time())
+            with suppress(NodeAway):
+                self._retention.step(time.time())
             lag = self._busy(sites)
             self.counting.report.tell()
             if lag > BEHIND and time.monotonic() >= warned:

@@ -16,7 +16,7 @@ LAGGING = 5.0  # seconds that hits may wait to be counted before the walls say s
 class Watched:
     """A site that somebody watches, and what the last look has found besides its counters."""
 
-    feeds: dict[str, Feed] = field(default_factory=dict)  # by kind of bucket
+    feeds: dict[str, Feed] = field(default_factory=dict)  # by kind of bucket and what they hide
     asked: bool = False  # subscribed to; `heard` once Redis has confirmed it
     heard: bool = False
     down: datetime | None = None  # since when its node of the cluster is away

@@ -8,6 +8,8 @@ from unittest.mock import patch
 
 LIBRARY = "faketime/libfaketimeMT.so.1"  # the one for processes with threads
 
+SHIM = Path(__file__).with_name("faketime")  # a sitecustomize for Python under it
+
 
 class Clock:
     """Shows the machine's time until it is set."""
@@ -30,6 +32,7 @@ class Clock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",  # else a new time is seen after 10 s
             "DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": str(SHIM),
         }
 
     @contextmanager

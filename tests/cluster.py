@@ -68,6 +68,11 @@ class Node:
         self._hangs = False
 
     @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    @property
     def is_up(self) -> bool:
         return self._process is not None and not self._hangs
 
@@ -136,6 +141,26 @@ class OwnCluster:
 
     def is_master(self, node: Node) -> bool:
         return node.says("INFO", "replication")["role"] == "master"
+
+    @contextmanager
+    def moving(self, key: str, target: Node) -> Iterator[None]:
+        """The slot of the key goes to that node, as a resharding does it: one key now, the others after."""
+        source, slot = self.master_of(key), key_slot(key.encode())
+        names = {node: run(node.client, "CLUSTER MYID").decode() for node in (source, target)}
+        run(target.client, "CLUSTER SETSLOT", slot, "IMPORTING", names[source])
+        run(source.client, "CLUSTER SETSLOT", slot, "MIGRATING", names[target])
+        self._migrate(source, target, slot, 1)
+        yield
+        while self._migrate(source, target, slot, SLOTS):
+            pass
+        for node in (target, source):  # the others hear of it
+            run(node.client, "CLUSTER SETSLOT", slot, "NODE", names[target])
+
+    def _migrate(self, source: Node, target: Node, slot: int, most: int) -> int:
+        there = run(source.client, "CLUSTER GETKEYSINSLOT", slot, most)
+        for key in there:
+            run(source.client, "MIGRATE", HOST, target.port, key, 0, 5000)
+        return len(there)
 
     def empty(self) -> None:
         """Before a test; scripts are forgotten, too."""

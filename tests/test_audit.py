@@ -42,7 +42,7 @@ def index() -> Iterator[str]:
     PAGES["/simple/zope-event/"] = {"files": files}
     PAGES["/pypi/zope-event/6.2/json"] = {"vulnerabilities": []}
     with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/simple"
         server.shutdown()

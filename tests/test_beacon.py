@@ -178,6 +178,37 @@ def test_a_site_that_the_settings_do_not_name_is_refused(open_door: Callable[...
     assert door.refused() == {b"unknown site": b"1"}
 
 
+@pytest.mark.parametrize(
+    ("page", "is_ours"),
+    [
+        ("https://example.com/", True),
+        ("https://www.Example.com/", True),
+        ("https://example.com:8443/", True),
+        ("https://blog.example.com./a?b=https://evil.example", True),
+        ("http://localhost:3000/", True),
+        ("/only/a/path", True),
+        ("https://evil.example/", False),
+        ("https://notexample.com/", False),
+        ("https://example.com.evil.example/", False),
+        ("https://example.com@evil.example/", False),
+        ("https://com/", False),
+        ("http://127.0.0.1/", False),
+        ("http://[::1]/", False),
+    ],
+)
+def test_a_page_of_a_foreign_host_does_not_count_for_the_site_that_it_claims(
+    open_door: Callable[..., Door], page: str, is_ours: bool
+) -> None:
+    door = open_door(sites=("example.com", "localhost:8000"))
+    for answer in (
+        door.ask(f"/a.gif?s=example.com&url={page}"),
+        door.ask("/a.gif?s=example.com", "POST", f"url={page}"),
+    ):
+        assert answer.status_code == ((200, 204) if is_ours else (403, 403))[answer.data == b""]
+    assert len(door.paths()) == 2 * is_ours
+    assert door.refused() == ({} if is_ours else {b"unknown site": b"2"})
+
+
 def test_law_10_sites_beyond_the_most_are_refused_and_known_ones_go_on(
     open_door: Callable[..., Door], redis: Redis
 ) -> None:

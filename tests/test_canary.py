@@ -10,6 +10,7 @@ from redis import Redis
 
 from hitwall.canary import NEWS, Sender
 from summaries.counting import Counting
+from summaries.counting_report import reported
 from tests.hits import NOW, hit
 from tests.service import Service, running
 from tests.waiting import until
@@ -140,3 +141,16 @@ def test_its_raw_log_is_kept_short(redis: Redis) -> None:
     assert counting.step(CANARY).hits == 3 * KEPT
     counting.forget(CANARY, NOW)
     assert redis.xlen(keys.raw(CANARY)) == KEPT
+
+
+def test_what_somebody_else_has_put_under_its_key_is_set_aside(redis: Redis) -> None:
+    redis.set(keys.CANARY, "not ours")
+    assert canary.last(redis) is None
+    redis.set(keys.CANARY, "not ours")
+    canary.came(redis, 0.2, 60, NOW)
+    assert canary.last(redis) == canary.Canary(0.2, NOW)
+    for field in ("seconds", "at"):
+        redis.hset(keys.CANARY, field, "nonsense")
+        assert canary.last(redis) is None
+        redis.hset(keys.COUNTING, "lag", "nonsense")
+        assert reported(redis) is None

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
 from summaries.buckets import KINDS, Calendar
-from summaries.counters import WIDEST, Announcement, Batch, Counters, announcement
+from summaries.counters import WIDEST, Announcement, Batch, Counters, LostCursor, announcement
 from summaries.fold import fold
 from summaries.frame import Picture, Rate, wanted
 from summaries.hooks import in_calendar
@@ -111,6 +112,42 @@ def test_law_3_a_batch_is_counted_for_all_of_its_summaries_or_none(redis: Redis)
     assert everything(redis) == before
     assert counters.apply(batch([hit()], START, "1-0", ["server"]))
     assert counters.cursors(SITE) == {"server": "1-0", "url": "1-0"}
+
+
+def test_law_3_a_batch_that_meets_something_foreign_is_counted_once_and_what_it_met_is_kept(
+    redis: Redis,
+) -> None:
+    counters = Counters(redis, BERLIN, MANY)
+    assert counters.apply(batch([hit("/a", bytes=3), hit("/b")], START, "1-0"))
+    day, month = (keys.counter(SITE, "hits", "url", BERLIN.bucket(kind, NOW)) for kind in ("day", "month"))
+    redis.set(day, "theirs")
+    redis.hset(month, "/b", "no number")
+    assert counters.apply(batch([hit("/b")], "1-0", "2-0"))
+    assert (redis.hgetall(day), redis.hgetall(month)) == ({b"/b": b"1"}, {b"/a": b"1", b"/b": b"1"})
+    assert redis.scard(keys.holes(SITE)) == 2
+    assert redis.hgetall(keys.counter(SITE, "hits", "server", BERLIN.bucket("day", NOW))) == {
+        b"example.com": b"3"
+    }
+    assert len(redis.keys("*foreign*")) == 2
+
+
+def test_law_3_without_a_cursor_nothing_is_added_to_what_is_counted(redis: Redis) -> None:
+    counters = Counters(redis, BERLIN, MANY)
+    assert counters.apply(batch([hit()], START, "1-0"))
+    redis.delete(keys.cursor(SITE))
+    before = everything(redis)
+    with pytest.raises(LostCursor):
+        counters.apply(batch([hit(), hit("/a")], START, "2-0"))
+    assert everything(redis) == before
+    assert counters.apply(batch([hit(at=NOW + timedelta(days=40))], START, "2-0")) is True  # none of these
+
+
+def test_sums_stay_at_what_lua_adds_exactly(redis: Redis) -> None:
+    counters = Counters(redis, BERLIN, MANY)
+    for n in range(5):
+        assert counters.apply(batch([hit(bytes=2**52)] * 2, f"{n}-0", f"{n + 1}-0"))
+    key = keys.counter(SITE, "bytes", "url", BERLIN.bucket("day", NOW))
+    assert redis.hgetall(key) == {b"/": str(2**53).encode()}
 
 
 class Wall:

@@ -1,7 +1,5 @@
 """Nothing that only the operator knows is told: not to strangers, not to lookers, not in logs."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +7,8 @@ import pytest
 from redis import Redis
 
 from hitwall.redis_server import RedisServer
-from tests.service import ROOT, Service
+from tests.asking import ask
+from tests.service import Service
 from tests.waiting import until
 
 TOKEN = "the-token-of-these-tests"
@@ -62,15 +61,10 @@ def test_no_answer_and_no_line_of_the_log_tells_a_secret(service: Service, tmp_p
     assert told_of((tmp_path / "log").read_text()) == []
 
 
-def test_no_command_tells_a_secret(service: Service) -> None:
+def test_no_command_tells_a_secret(service: Service, shell: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in service.environ.items():
+        monkeypatch.setenv(name, value)
     for command in COMMANDS:
-        answer = subprocess.run(
-            [sys.executable, "-m", "hitwall", *command],
-            env=service.environ,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert told_of(answer.stdout + answer.stderr) == [], command
-        assert "Traceback" not in answer.stderr, command
+        answer = ask(*command)
+        assert told_of(answer.output) == [], command
+        assert answer.exception is None or isinstance(answer.exception, SystemExit), command

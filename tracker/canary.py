@@ -6,13 +6,15 @@ goes the way of every hit, into the raw log of a site of its own, and counts in 
 
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from redis import Redis
 
 from tracker import keys
+from tracker.foreign import undisturbed
 from tracker.hit import CANARY, BadHit, Hit
 
 SOURCE = "canary"  # of its hits, which no summary counts
@@ -55,27 +57,33 @@ def recognise(redis: Redis, hit: Hit) -> Hit:
 def came(redis: Redis, seconds: float, period: int, now: datetime) -> None:
     """One came through."""
     news = {"seconds": f"{seconds:.3f}", "at": now.isoformat(timespec="seconds")}
-    with redis.pipeline() as pipe:
-        pipe.hset(keys.CANARY, mapping=news)  # type: ignore[arg-type]
-        pipe.hdel(keys.CANARY, "failing")
-        pipe.expire(keys.CANARY, PERIODS * period)
-        pipe.execute()
+    _write(redis, period, lambda pipe: pipe.hset(keys.CANARY, mapping=news).hdel(keys.CANARY, "failing"))
 
 
 def failed(redis: Redis, period: int, now: datetime) -> None:
     """One did not."""
-    with redis.pipeline() as pipe:
-        pipe.hsetnx(keys.CANARY, "failing", now.isoformat(timespec="seconds"))
-        pipe.expire(keys.CANARY, PERIODS * period)
-        pipe.execute()
+    since = now.isoformat(timespec="seconds")
+    _write(redis, period, lambda pipe: pipe.hsetnx(keys.CANARY, "failing", since))
+
+
+def _write(redis: Redis, period: int, put: Callable[[Any], Any]) -> None:
+    def write() -> None:
+        with redis.pipeline() as pipe:
+            put(pipe)
+            pipe.expire(keys.CANARY, PERIODS * period)
+            pipe.execute()
+
+    undisturbed(redis, [keys.CANARY], write)
 
 
 def last(redis: Redis) -> Canary | None:
     """What is known; None where none has been tried lately."""
-    found = cast(dict[bytes, bytes], redis.hgetall(keys.CANARY))
-    if not found:
+    found = undisturbed(redis, [keys.CANARY], lambda: cast(dict[bytes, bytes], redis.hgetall(keys.CANARY)))
+    try:
+        known = Canary(float(found.get(b"seconds", 0)), _time(found.get(b"at")), _time(found.get(b"failing")))
+    except ValueError:  # a hash, but not ours
         return None
-    return Canary(float(found.get(b"seconds", 0)), _time(found.get(b"at")), _time(found.get(b"failing")))
+    return known if known.at or known.failing else None
 
 
 def _time(text: bytes | None) -> datetime | None:

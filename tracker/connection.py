@@ -16,7 +16,7 @@ TIMEOUT = 1.0  # seconds; redis-py's own 5 s would hold a visitor that long on a
 
 # What a server says that has become a replica; Redis 6.2 says it of a script in the middle of a sentence.
 # https://github.com/redis/redis/blob/6.2/src/scripting.c
-REPLICA = "READONLY You can't write"
+REPLICA = "You can't write against a read only replica"
 
 
 class LooksAgain:

@@ -58,14 +58,12 @@ class GroupCommit:
         self.lock = BoundedSemaphore(1)  # of the spool, which serves one at a time
         self.spooled = Event()  # there is something to be handed over
         self.outages = Outages(raw.server)
-        self._is_failing = False  # whether neither Redis nor the disk takes hits
         self.is_stopping = False  # there is no time for a second try
+        self._is_failing = False  # whether neither Redis nor the disk takes hits
         self._raw = raw
         self._source = _new_source()
         self._position = 0
-        self._in_spool: set[str] = (
-            set()
-        )  # sites of which the source has batches there; bounded like the sites
+        self._in_spool: set[str] = set()  # sites of which this source has batches there; bounded as they are
         self._next = Moment()
         self._wake = Event()
         self._writer: gevent.Greenlet[[], None] | None = None

@@ -10,14 +10,15 @@ from tracker.cluster import servers_of
 POLL = 0.1  # seconds between two looks whether it is done
 LONGEST = 600.0  # seconds; a large file takes minutes
 
+STATUS = {"BGREWRITEAOF": "aof_last_bgrewrite_status", "BGSAVE": "rdb_last_bgsave_status"}  # in INFO
 REWRITTEN, NONE, REFUSED, UNFINISHED = "rewritten", "none", "refused", "unfinished"
 
 
 def rewrite_files(redis: Redis) -> str:
     """Have Redis write its append-only file and its snapshot anew, where it keeps them; what came of it.
 
-    REFUSED where it does not let us, as a hosted one may, UNFINISHED where it takes longer than LONGEST. Of a
-    cluster all masters, and the worst that came of one.
+    REFUSED where it does not let us, as a hosted one may, or cannot; UNFINISHED where it takes longer than
+    LONGEST. Of a cluster all masters, and the worst that came of one.
     """
     found = {_file_of(server) for server in servers_of(redis)}
     return next(word for word in (UNFINISHED, REFUSED, REWRITTEN, NONE) if word in found)
@@ -40,6 +41,8 @@ def _rewritten(redis: Redis) -> str:
         redis.execute_command(command)  # type: ignore[no-untyped-call]
         if not _ended(redis, flags, end):
             return UNFINISHED
+        if _info(redis)[STATUS[command]] != "ok":  # its disk is full, say
+            return REFUSED
     return REWRITTEN if kept else NONE
 
 

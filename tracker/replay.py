@@ -53,11 +53,14 @@ class Replayer:
         pause = FIRST_PAUSE
         while not self._commit.is_stopping:
             is_over = self._round()
-            if is_over:
-                self._commit.spooled.wait(max(0.0, self._adopts - time.monotonic()))
             pause = FIRST_PAUSE if is_over or self._stored else min(LONGEST_PAUSE, 2 * pause)
             busy = 0.0 if self._stored else min(MOST_LEFT, SHARE * self._read)
-            gevent.sleep(0.0 if is_over else max(pause, busy))
+            if is_over:
+                self._commit.spooled.wait(max(0.0, self._adopts - time.monotonic()))
+            elif self._is_whole:  # all went, and the doors still rest: what they put aside goes at once
+                self._commit.spooled.wait(pause)
+            else:
+                gevent.sleep(max(pause, busy))
 
     def _round(self) -> bool:
         try:
@@ -65,6 +68,7 @@ class Replayer:
         # A MemoryError may come from anywhere, and without a replayer hits wait until the process ends.
         except Exception as error:
             self._failed.add(1, repr(error))
+            self._is_whole = False
             return False
 
     def round(self) -> bool:

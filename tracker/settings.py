@@ -38,10 +38,15 @@ def _setting(default: str, help: str, cast: Callable[[str], Any] = casts.text, n
 class Settings:
     """What an operator can set. `Settings()` has the defaults, `Settings.read()` the environment's."""
 
-    redis_url: str = _setting("", "The Redis to use; unset: an embedded one", casts.redis_url, "REDIS_URL")
+    redis_url: str = _setting(
+        "",
+        "The Redis to use, or a cluster: redis+cluster://…; unset: an embedded one",
+        casts.redis_url,
+        "REDIS_URL",
+    )
     host: str = _setting("127.0.0.1", "Address the web process listens on", casts.host)
     port: int = _setting("8000", "Port the web process listens on", casts.number(1, 65535))
-    data: Path = _setting("./data", "Directory of the embedded Redis", Path)
+    data: Path = _setting("./data", "Directory of the embedded Redis, and of hits that wait for Redis", Path)
     sites: tuple[str, ...] = _setting("*", "Sites that may count here, with commas", casts.sites)
     token: str = _setting("", "Who has it may look; needed where HOST is not loopback")
     public: tuple[str, ...] = _setting(
@@ -74,7 +79,7 @@ class Settings:
     )
     ip: str = _setting(
         "full",
-        "What is kept of an address: full, its network, or a hash that is forgotten with the day",
+        "What is kept of an address: full, its network, or a hash with a salt that is forgotten",
         casts.one_of("full", "network", "hash"),
     )
     headers: tuple[str, ...] = _setting(

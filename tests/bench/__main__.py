@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hitwall import demo
-from tests.bench import counting, door, extension, imports, machine, traffic, walls
+from tests.bench import cluster, counting, door, extension, imports, machine, traffic, walls
 from tests.bench.report import Part
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -35,6 +35,7 @@ def main(names: list[str]) -> None:
             "counting": partial(counting.measure, plan),
             "import": partial(imports.measure, Path(folder), plan),
             "extension": extension.measure,
+            "cluster": cluster.measure,
             "walls": partial(walls.measure, file, plan),
         }
         done = []

@@ -13,7 +13,7 @@ from tests.faults.test_redis_faults import FAULTS
 from tests.faults.world import World, more, world
 
 SEED = 7
-SECONDS = 180.0 if FULL else 15.0
+SECONDS = 180.0 if FULL else 10.0
 PACE = 0.005 if FULL else 0.02  # seconds between two hits of a visitor
 NAME = "Several of these at once"
 

@@ -114,7 +114,33 @@ def test_laws_2_and_3_hold_and_walls_go_on_while_a_replica_takes_over(
             revived(cluster, node, bad)
         more(visitors)
         row = settle(redis, visitors, name, rounds, settings=service.settings)
-    assert not [status for each in visitors for status in each.statuses if status not in (200, 204)]
+    answered(visitors)
     for each in visitors:
         service.frame(total(redis, each.site), each.site)
     table.add(row)
+
+
+@pytest.mark.fault("A slot moves to another node of the cluster")
+def test_laws_2_and_3_hold_while_sites_move_from_node_to_node(
+    cluster: OwnCluster, redis: Redis, service: Service, table: Table
+) -> None:
+    cluster.wait()
+    rounds = 20 if FULL else 3
+    with loads(service, cluster, "moved") as visitors:
+        for number in range(rounds):
+            key = keys.raw(visitors[number % len(visitors)].site)
+            masters = [node for node in cluster.nodes if cluster.is_master(node)]
+            target = next(node for node in masters if node is not cluster.master_of(key))
+            with cluster.moving(key, target):
+                more(visitors)
+            more(visitors)
+        row = settle(
+            redis, visitors, "A slot moves to another node of the cluster", rounds, settings=service.settings
+        )
+    answered(visitors)
+    table.add(row)
+
+
+def answered(visitors: list[Load]) -> None:
+    """Every one of them, with success."""
+    assert not [status for each in visitors for status in each.statuses if status not in (200, 204)]

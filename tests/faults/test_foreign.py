@@ -2,18 +2,23 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis import Redis
 
 from summaries import rounds
 from summaries.buckets import Calendar
+from summaries.chosen import Chosen
 from summaries.counters import Counters
+from summaries.counting import Counting
+from summaries.mending import Mending
 from summaries.rounds import run
-from tests.faults.ledger import is_counted, verify
+from tests.faults.ledger import Table, is_counted, settle, verify
+from tests.faults.load import load
 from tests.hits import FIREFOX, SITE
 from tests.service import Service, counted, total
 from tests.waiting import until
@@ -119,6 +124,25 @@ def test_fields_that_are_no_numbers_cost_no_number(redis: Redis, counter: Thread
         verify(redis, SITE, Settings())
 
 
+@pytest.mark.fault("A key of ours holds another's value")
+def test_strangers_at_the_keys_of_a_service_at_work_cost_no_hit(
+    service: Service, redis: Redis, table: Table
+) -> None:
+    with load(service.base, SITE, pace=0.01) as visitors:
+        until(lambda: len(visitors.acknowledged) > 50)
+        for what, key in KEYS.items():
+            pipe = redis.pipeline(transaction=True)
+            pipe.delete(key())
+            pipe.rpush(key(), what)
+            pipe.execute()
+            sent = visitors.sent
+            until(lambda sent=sent: visitors.sent > sent + 20)  # type: ignore[misc]
+    until(lambda: redis.type(keys.SITES) == b"set" and settled(redis), 40)
+    table.add(settle(redis, visitors, "A key of ours holds another's value", settings=service.settings))
+    assert set(visitors.statuses) == {200}
+    assert service.get("/api/sites").status == 200
+
+
 def page(path: str) -> Hit:
     return Hit(at=datetime.now(UTC), site=SITE, path=path, source="pixel", agent=FIREFOX)
 
@@ -204,3 +228,35 @@ def test_sites_that_nobody_lists_any_more_are_found_again(redis: Redis, redis_ur
         until(lambda: total(redis) == 30)
         stop.set()
         thread.join(20)
+
+
+def test_what_cannot_be_put_right_is_told_with_what_to_do(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    append(redis, 30, 1)
+    counting = Counting.of(Settings(), redis)
+    counting.step(SITE)
+    redis.xtrim(keys.raw(SITE), maxlen=1)
+    redis.set(keys.trimmed(SITE), cast(Any, redis.xrange(keys.raw(SITE)))[0][0])
+    redis.set(keys.counter(SITE, "hits", "url", now("month")), "theirs")
+    append(redis, 1, 2)
+    counting.step(SITE)
+
+    def failing(hit: Hit) -> str:
+        raise RuntimeError("no")
+
+    mending = Mending.of(Settings(), redis, Event())
+    mending.mend(SITE)
+    assert "1 counters lack hits for good" in caplog.text
+    redis.delete(keys.trimmed(SITE), keys.raw(SITE), keys.cursor(SITE))
+    redis.delete(*redis.keys("*:hits:*"))
+    append(redis, 30, 3)
+    counting.reread()
+    counting.step(SITE)
+    redis.set(keys.counter(SITE, "hits", "url", now("month")), "theirs")
+    append(redis, 1, 4)
+    counting.step(SITE)
+    hooks = {**mending.picked.hooks, "url": failing}
+    replace(mending, picked=Chosen(hooks, mending.picked.apart)).mend(SITE)
+    assert f"hitwall recount --site {SITE} --summary url" in caplog.text
+    assert not redis.exists(keys.holes(SITE))

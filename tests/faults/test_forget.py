@@ -62,6 +62,7 @@ def test_law_3_holds_and_the_person_is_gone_however_often_it_was_killed_under_lo
                     process.kill()
             for visitor in (GONE, f"visitor-{run}-0"):
                 assert forget(service, visitor).wait(120) == 0
+        assert set(clicking.statuses) == {200}, clicking.statuses
         theirs = [path for path in clicking.paths if path.startswith(f"/{run}-0-")]
         table.add(settle(redis, clicking, FAULT, ROUNDS, settings=service.settings, gone=theirs))
         assert forget(service, f"visitor-{run}-0").wait(120) == 0

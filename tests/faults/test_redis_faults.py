@@ -73,7 +73,7 @@ def test_laws_1_2_3_and_7_hold_while_redis_or_the_way_to_it_is(
         for _ in range(rounds):
             more(visitors)
             with bad(own):
-                more(visitors)
+                more(visitors, 20)
                 last(seconds)
             more(visitors)
     table.add(settle(own.client, visitors, name, rounds, settings=own.service.settings))

@@ -91,7 +91,7 @@ def timed(service: Service) -> float:
 
 @pytest.fixture
 def full(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Service]:
-    """A service with all of its streams taken; `small` is its bound."""
+    """A service that has no room for more than STREAMS walls."""
     with running(redis_url, streams=str(STREAMS), data=str(tmp_path)) as service:
         service.hit()
         yield service

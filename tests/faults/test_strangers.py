@@ -8,7 +8,9 @@ from redis import Redis
 
 from hitwall.redis_server import RedisServer
 from tests import smuggling
-from tests.service import Service, total
+from tests.faults.ledger import Table, settle
+from tests.faults.load import load
+from tests.service import Service, running, total
 from tests.waiting import until
 from tracker import keys
 from tracker.raw import START, RawLog
@@ -56,6 +58,7 @@ def door(redis_server: RedisServer) -> Iterator[Service]:
         service.stop()
 
 
+@pytest.mark.fault("Requests that two servers could read differently")
 @pytest.mark.parametrize("name", smuggling.REFUSED)
 def test_a_request_that_two_servers_could_read_differently_is_refused_and_the_connection_closed(
     door: Service, redis: Redis, name: str
@@ -139,3 +142,16 @@ def test_an_emptied_redis_counts_the_next_hit(service: Service, redis: Redis) ->
     service.hit()
     until(lambda: total(redis) == 1)
     assert redis.smembers(keys.SITES) == {SITE.encode()}
+
+
+@pytest.mark.fault("A flood from one address")
+def test_a_flood_from_one_address_is_cut_off_and_what_was_answered_is_counted(
+    redis: Redis, redis_url: str, table: Table
+) -> None:
+    with running(redis_url, rate="300/hour") as service:
+        with load(service.base, most=5_000) as flood:
+            until(lambda: flood.statuses[429] >= 500)
+        assert flood.statuses[200] + flood.statuses[204] <= 300
+        row = settle(redis, flood, "A flood from one address", settings=service.settings)
+    assert row.stored <= 300
+    table.add(row)
