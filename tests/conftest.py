@@ -33,6 +33,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(ledger.as_text(rows)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def only_settings() -> None:
+    """What `make faults` sets is for the tests; to Hitwall it would be a misspelt setting."""
+    os.environ.pop("HITWALL_FAULTS", None)
+
+
 @pytest.fixture
 def table(record_property: Callable[[str, object], None]) -> ledger.Table:
     """Where a test puts its rows; they are printed when all tests are done."""

@@ -99,7 +99,7 @@ def test_a_transaction_over_two_slots_is_refused(redis: Cluster, sites: list[str
     pipe = redis.pipeline(transaction=True)
     for site in sites:
         pipe.hgetall(keys.cursor(site))
-    with pytest.raises(MovedError):
+    with pytest.raises(MovedError, match=r"redis\+cluster://"):
         pipe.execute()
 
 
@@ -310,6 +310,19 @@ def test_every_command_works(
         assert "/page/1" in said("export", "hits", "--site", site)
     assert said("forget", "--ip", "203.0.113.7", "--yes").count(str(FEW)) >= MASTERS
     assert "Raw log" in said("explain", keys.raw(sites[0]))
+
+
+def test_an_address_that_leads_to_no_cluster_and_one_that_leads_to_a_node_say_so(
+    redis: Cluster, cluster: OwnCluster, redis_url: str, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lone = cluster.nodes[0].port
+    for url, words in {
+        f"redis+cluster://127.0.0.1:{redis_url.rpartition(':')[2]}": "cluster support disabled",
+        f"redis+cluster://127.0.0.1:{free_port}": f"127.0.0.1:{free_port}: Error 111",
+        f"redis://127.0.0.1:{lone}": "redis+cluster://",
+    }.items():
+        monkeypatch.setenv("REDIS_URL", url)
+        assert words in said("status", status=1)
 
 
 def said(*words: str, status: int = 0) -> str:

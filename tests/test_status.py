@@ -273,13 +273,16 @@ def test_people_read_it_in_plain_words() -> None:
     ]
 
 
+def test_entries_that_cannot_be_read_have_a_line() -> None:
+    site = replace(SITE_STATUS, failed={"(unreadable)": 15})
+    said = list(lines(replace(STATUS, sites=[site]), UTC_ZONE))
+    assert said[5] == "  unreadable 15 raw entries of today (UTC), which count nowhere"
+
+
 def test_law_4_a_hook_that_fails_is_named_with_what_it_lacks() -> None:
     site = replace(SITE_STATUS, failed={"section": 1200}, behind={"country": 0.4})
     said = list(lines(replace(STATUS, sites=[site]), UTC_ZONE))
     assert "  failing    section 1,200: hits of today (UTC) that these summaries lack" in said[5]
-    site = replace(SITE_STATUS, failed={"(unreadable)": 15})
-    said = list(lines(replace(STATUS, sites=[site]), UTC_ZONE))
-    assert said[5] == "  unreadable 15 raw entries of today (UTC), which count nowhere"
     assert said[6] == "  catching up country 40%"
 
 

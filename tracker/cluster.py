@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline, PubSub
@@ -22,7 +22,6 @@ from tracker.cluster_map import name_of
 from tracker.listener import Listener
 from tracker.nodes import NodeAway, Nodes, run
 
-T = TypeVar("T")
 Command = tuple[tuple[Any, ...], dict[str, Any]]
 
 # Questions to one server, which no key leads to.
@@ -34,6 +33,7 @@ OF_A_SERVER = {
     "FLUSHALL",
     "FLUSHDB",
     "INFO",
+    "PING",
     "SCAN",
     "WAIT",
 }
@@ -67,10 +67,6 @@ class Cluster(Redis):
         """host:port of all masters -> their clients."""
         return {name_of(address): self.nodes.client(address) for address in self.nodes.map().masters()}
 
-    def ping(self, **options: Any) -> bool:
-        """True where every master answers."""
-        return all(self._everywhere(lambda node: node.ping(**options)))
-
     def script_load(self, script: Any) -> Any:
         """On every master that is up; one that is away takes no script call either."""
         sha: Any = None
@@ -81,8 +77,10 @@ class Cluster(Redis):
 
     def scan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
         """The keys of all masters, in no order."""
-        for node in self.masters().values():
-            yield from node.scan_iter(*args, **options)
+        for address in self.nodes.map().masters():
+            names = self.nodes.client(address).scan_iter(*args, **options)
+            while (name := self.nodes.ask(address, partial(_next, names))) is not None:
+                yield name
 
     def xread(self, streams: Any, count: Any = None, block: Any = None, **options: Any) -> Any:  # type: ignore[override]
         """As one Redis does it; it waits by looking again and again.
@@ -111,10 +109,6 @@ class Cluster(Redis):
             for answer in filter(None, answers):
                 found += answer.items() if isinstance(answer, dict) else answer
         return found
-
-    def _everywhere(self, do: Callable[[Redis], T]) -> list[T]:
-        nodes = self.nodes
-        return nodes.follow(lambda: [nodes.ask(address, do) for address in nodes.map().masters()])
 
 
 class Pipe(Pipeline):
@@ -165,6 +159,11 @@ def _run_all(commands: Iterable[Command], transaction: bool, node: Redis) -> lis
         for args, options in commands:
             run(pipe, *args, **options)
         return pipe.execute()
+
+
+def _next(names: Iterator[Any], node: Redis) -> Any:
+    """None at the end; the iterator asks the node."""
+    return next(names, None)
 
 
 def _xread(name: Any, cursor: Any, count: int | None) -> Command:

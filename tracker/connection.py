@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from redis import Connection, Redis, ResponseError, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, MovedError
 from redis.retry import Retry
 
 from tracker.cluster import Cluster
@@ -28,6 +28,10 @@ class LooksAgain:
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]
+        except MovedError as error:  # who asks a cluster follows it; who does not is told
+            where = f"{error.host}:{error.port}"
+            error.args = (f"the key lies at {where}: a Redis Cluster wants an address redis+cluster://…",)
+            raise
         except ResponseError as error:
             if REPLICA not in str(error):
                 raise

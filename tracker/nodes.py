@@ -72,7 +72,11 @@ class Nodes:
 
     def owner(self, key: str | bytes) -> Address:
         """The node that holds the key. Raises NodeAway where none does."""
-        address = self.map().owner(key_slot(key.encode() if isinstance(key, str) else key))
+        slot = key_slot(key.encode() if isinstance(key, str) else key)
+        address = self.map().owner(slot)
+        if address is None:  # as a node tells it in the middle of a failover
+            self.learn(None)
+            address = self.map().owner(slot)
         if address is None:
             raise NodeAway("no node of the cluster holds the slot just now")
         return address
@@ -88,7 +92,7 @@ class Nodes:
         """The map, as far as it is known. Raises RedisError where no node tells it."""
         if self._map is None:
             self.learn(None)
-        if self._map is None:
+        if self._map is None:  # somebody has asked a moment ago
             raise ConnectionError("no node of the cluster answers")
         return self._map
 
@@ -111,19 +115,26 @@ class Nodes:
             client.close()
 
     def learn(self, error: Exception | None, known: Map | None = None) -> None:
-        """Have the map anew after an error, unless somebody has since it was the one `known`."""
+        """Have the map anew after an error, unless somebody has since it was the one `known`.
+
+        Raises ConnectionError where there is none at all.
+        """
         with self._lock:
             moved = isinstance(error, MovedError)
             if self._map is not (known or self._map) or (self._is_fresh() and not moved):
                 return
+            trouble = error
             for address in self._knowing(error):
                 try:
                     found = self.ask(address, lambda node: run(node, "CLUSTER SLOTS"))
-                except NodeAway:
+                except NodeAway as away:
+                    trouble = away
                     continue
                 self._take(read_map(found, address))
                 break
             self._learned = time.monotonic()
+            if self._map is None:  # it is no node that is away, but all there is
+                raise ConnectionError(str(trouble or "no node of the cluster answers"))
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._learned < FRESH

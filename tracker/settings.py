@@ -130,7 +130,7 @@ class Settings:
 
     @property
     def open_to_lookers(self) -> bool:
-        """Bound to loopback, no token, no sites that are public before others: who reaches the port may look."""
+        """Bound to loopback, with neither a token nor public sites: whoever reaches the port may look."""
         return not self.token and not self.public and LOOPBACK.fullmatch(self.host) is not None
 
     def is_public(self, site: str) -> bool:

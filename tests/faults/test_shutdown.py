@@ -54,7 +54,12 @@ def all_kinds(base: str) -> Iterator[list[Load]]:
 def streams(service: Service, number: int) -> Iterator[list[socket.socket]]:
     """So many open streams that nobody reads yet."""
     with ExitStack() as opened:
-        yield [opened.enter_context(until(partial(stream, service))) for _ in range(number)]
+        walls: list[socket.socket] = []
+        for _ in range(number):
+            wall = until(partial(stream, service))
+            assert wall
+            walls.append(opened.enter_context(wall))
+        yield walls
 
 
 def stream(service: Service) -> socket.socket | None:
