@@ -58,7 +58,9 @@ def import_logs(files: tuple[Path, ...], site: str, as_json: bool) -> None:
         with progress() as bars:
             for path in files or (STDIN,):
                 with opened(path) as log:
-                    import_log(LogImport(RawLog(redis, settings.replicas), log, reader), backlog, report, bars)
+                    import_log(
+                        LogImport(RawLog(redis, settings.replicas), log, reader), backlog, report, bars
+                    )
         report.stop_clock()
         report.counted = wait_for_counter(backlog) if report.total().hits else ""
     finally:

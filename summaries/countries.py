@@ -23,7 +23,10 @@ def countries(file: Path) -> Callable[[str], str | None]:
 
 
 def code(record: Mapping[str, Any] | None) -> str | None:
-    """The country of a record, or of a hit's ip_info. As MaxMind and DB-IP have it, {"country": {"iso_code": "DE"}}; as others do, flat."""
+    """The country of a record, or of a hit's ip_info.
+
+    As MaxMind and DB-IP have it, {"country": {"iso_code": "DE"}}; as others do, flat.
+    """
     if record is None:
         return None
     found = record.get("country_code") or record.get("country")

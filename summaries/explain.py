@@ -24,12 +24,12 @@ KINDS = {
     "cursor": "Cursors of {site}: summary -> id in the raw log up to which it has counted.",
     "live": "Channel on which every counted batch of {site} is announced (MessagePack).",
     "trimmed": "Where the raw log of {site} begins: hits up to this id are forgotten. Absent while none is.",
-    "rewrite": "Copy of the raw log of {site} that takes its place when hitwall forget has removed hits. Expires "
-    "after a day, should that have been ended.",
-    "holes": "Counters of {site} that lost their numbers to something foreign: summary and bucket. The counting "
-    "process puts them right from the raw log and takes them off this list.",
-    "foreign": "What somebody else had put under the key {detail} of {site}. It was set aside and is nobody's "
-    "business here: look at it, move it, delete it.",
+    "rewrite": "Copy of the raw log of {site} that takes its place when hitwall forget has removed hits. "
+    "Expires after a day, should that have been ended.",
+    "holes": "Counters of {site} that lost their numbers to something foreign: summary and bucket. The "
+    "counting process puts them right from the raw log and takes them off this list.",
+    "foreign": "What somebody else had put under the key {detail} of {site}. It was set aside and is "
+    "nobody's business here: look at it, move it, delete it.",
     "stray": "What somebody else had put under the key {detail}. It was set aside and is nobody's business "
     "here: look at it, move it, delete it.",
     "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "

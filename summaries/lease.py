@@ -44,7 +44,7 @@ class Lease:
             return not self._redis.exists(keys.LEASE)
 
     def _is_stale(self) -> bool:
-        """Whether nobody of ours has it: it never expires, or once a clock that was set back has caught up."""
+        """Whether nobody of ours has it: it never expires, or once a clock set back has caught up."""
         left = self._redis.pttl(keys.LEASE)
         return left == -1 or left > LEASE * 1000
 

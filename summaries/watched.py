@@ -4,8 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from summaries.counters import Announcement
-from summaries.counters import UNREADABLE
+from summaries.counters import UNREADABLE, Announcement
 from summaries.feed import Feed
 from summaries.health import Note
 

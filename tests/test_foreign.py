@@ -9,7 +9,7 @@ from redis.crc import key_slot
 
 from tests.hits import NOW, SITE
 from tracker import keys
-from tracker.foreign import WANTED, set_aside, undisturbed
+from tracker.foreign import set_aside, undisturbed
 
 BUCKET = "day:2126-11-21"
 COUNTER = keys.counter(SITE, "hits", "url", BUCKET)
