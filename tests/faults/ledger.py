@@ -92,7 +92,9 @@ def left(settings: Settings) -> list[str]:
 
 
 def is_counted(redis: Redis, site: str) -> bool:
-    """Whether every summary has counted up to the last raw hit."""
+    """Whether every summary has counted up to the last raw hit, and no counter is to be put right."""
+    if redis.exists(keys.holes(site)):
+        return False
     last = cast(Any, redis.xrevrange(keys.raw(site), count=1))
     cursors = cast(dict[bytes, bytes], redis.hgetall(keys.cursor(site)))
     newest = last[0][0].decode() if last else START

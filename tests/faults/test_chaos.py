@@ -43,4 +43,5 @@ def go_wild(own: World, visitors: Load, chance: Random) -> int:
         rounds += 1
         if chance.random() < 0.5:
             more(visitors, 10)
+    more(visitors)
     return rounds
