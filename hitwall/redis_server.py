@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from hitwall.redis_programs import NoRedis, find_cli, find_server, find_server_for
 from hitwall.redis_questions import answers, replace_cut_file
+from hitwall.redis_sync import Syncing
 from tracker.settings import URL_FILE
 
 __all__ = ["URL_FILE", "NoRedis", "RedisServer", "dying_with_parent", "find_cli", "find_server"]
@@ -32,9 +33,9 @@ LOG_BYTES = 1_000_000  # a longer log is set aside at the next start; one old lo
 LOG_LINES = 5  # shown when the server will not start
 PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 
-# An empty logfile is standard output, which goes to our file with all else that the server says.
+# Without syncing Redis writes before it answers; redis_sync syncs. An empty logfile is standard output.
 OPTIONS = f"""--bind {HOST} --protected-mode yes --daemonize no --appendonly yes
-    --appendfsync everysec --maxmemory-policy noeviction --loglevel notice""".split()
+    --appendfsync no --maxmemory-policy noeviction --loglevel notice""".split()
 OPTIONS += ["--save", "", "--logfile", ""]
 
 
@@ -51,6 +52,7 @@ class RedisServer:
         self._folder = data.absolute() / "redis"
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: BinaryIO | None = None
+        self._syncing: Syncing | None = None
 
     @property
     def url(self) -> str:
@@ -71,6 +73,7 @@ class RedisServer:
             self._lock = self._lock or _lock(self._folder)
             self._start_on_a_free_port(find_server_for(self._folder))
             (self._folder.parent / URL_FILE).write_text(self.url + "\n")
+            self._syncing = self._syncing or Syncing(self._folder)
             failed.pop_all()
 
     def stop(self, timeout: float = 4.0) -> None:
@@ -83,6 +86,9 @@ class RedisServer:
                 self._process.kill()
                 self._process.wait()
             self._process, self.pid = None, 0
+            if self._syncing is not None:
+                self._syncing.stop()
+                self._syncing = None
             (self._folder.parent / URL_FILE).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()

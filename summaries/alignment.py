@@ -1,6 +1,7 @@
 """Alignment: a site's cursors, counters and raw log belong together; where one of them was lost, again so."""
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -65,7 +66,7 @@ class Alignment:
         end = self._raw.before(site, "+", 1)[0][0]
         log.error("%s: the cursors of %s were lost; they are counted anew", site, ", ".join(summaries))
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.sadd(keys.holes(site), *summaries)
+            pipe.sadd(keys.holes(site), *(keys.hole(name, keys.ALL, time.time_ns()) for name in summaries))
             for name in summaries:
                 pipe.hsetnx(keys.cursor(site), name, end)
             pipe.execute()

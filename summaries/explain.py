@@ -26,7 +26,7 @@ KINDS = {
     "trimmed": "Where the raw log of {site} begins: hits up to this id are forgotten. Absent while none is.",
     "rewrite": "Copy of the raw log of {site} that takes its place when hitwall forget has removed hits. "
     "Expires after a day, should that have been ended.",
-    "holes": "Counters of {site} that lost their numbers to something foreign: summary and bucket. The "
+    "holes": "Counters of {site} that lost their numbers to something foreign: summary, bucket, moment. The "
     "counting process puts them right from the raw log and takes them off this list.",
     "foreign": "What somebody else had put under the key {detail} of {site}. It was set aside and is "
     "nobody's business here: look at it, move it, delete it.",

@@ -141,7 +141,7 @@ class Forgetting:
         """Every counter of hits, and those of its labels that hold a trace of the person."""
         pattern = keys.counter(site, "hits", "*", "*")
         for name in self._redis.scan_iter(pattern, count=LABELS, _type="hash"):
-            key = keys.parse(name.decode())
+            key = keys.parse(name)
             if key and key.kind == "counter":
                 self.told("counters searched", 1)
                 yield key, self._labels_in(name)

@@ -63,23 +63,31 @@ class Mending:
     def mend(self, site: str) -> None:
         """Put right what waits for it. Raises RedisError and Unsettled: then it waits on."""
         found = cast(set[bytes], self.redis.smembers(keys.holes(site)))
-        cursors = cast(dict[bytes, bytes], self.redis.hgetall(keys.cursor(site)))
-        holes = [hole.decode() for hole in found if hole.partition(b" ")[0] in cursors]
-        names = {hole.partition(" ")[0] for hole in holes} & self.picked.hooks.keys()
-        if names:
-            self._tell(site, self._mend(site, names, holes))
-        if holes:
-            self.redis.srem(keys.holes(site), *holes)
+        counted = {name.decode(errors="replace") for name in cast(Any, self.redis.hkeys(keys.cursor(site)))}
+        holes = {hole: keys.parse_hole(hole) for hole in found}
+        ready = {
+            hole: place
+            for hole, place in holes.items()
+            if not place or place[0] in counted or (place[0] == keys.ALL and counted)
+        }
+        if places := {place for place in ready.values() if place}:
+            self._mend(site, places, counted & self.picked.hooks.keys())
+        if ready:
+            self.redis.srem(keys.holes(site), *ready)
 
-    def _mend(self, site: str, names: set[str], holes: list[str]) -> Report:
+    def _mend(self, site: str, places: set[Place], counted: set[str]) -> None:
+        names = {name for name, _ in places}
+        names = counted if keys.ALL in names else counted & names
+        if not names:
+            return
         hooks = {name: hook for name, hook in self.picked.hooks.items() if name in names}
         picked = Chosen(hooks, self.picked.apart)
         recount = Recount(RawLog(self.redis), site, picked, self.calendar, self.most, self._check)
         comparison = Comparison(self.redis, recount)
-        places = [cast(Place, tuple(hole.split(" "))) for hole in holes if hole.partition(" ")[0] in names]
-        if any(len(place) == 1 for place in places):  # all counters of a summary
-            return comparison.mend(self._check)
-        return comparison.patch(places, self._check)
+        if any(bucket == keys.ALL for _, bucket in places):
+            self._tell(site, comparison.mend(self._check))
+        else:
+            self._tell(site, comparison.patch([at for at in places if at[0] in names], self._check))
 
     def _check(self, *read: Any) -> None:
         if self.stop.is_set():

@@ -41,7 +41,7 @@ class Retention:
 
     def _set(self, names: list[bytes], now: float) -> int:
         asking, telling = (self._redis.pipeline(transaction=False) for _ in range(2))
-        found = {name: key for name in names if (key := keys.parse(name.decode())) and key.kind == "counter"}
+        found = {name: key for name in names if (key := keys.parse(name)) and key.kind == "counter"}
         for name in found:
             asking.ttl(name)
         for (name, key), left in zip(found.items(), asking.execute(), strict=True):

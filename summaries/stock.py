@@ -46,7 +46,7 @@ def take_stock(redis: Redis, calendar: Calendar, now: datetime) -> dict[tuple[st
     """(site, kind of bucket) -> its counters."""
     stocks: dict[tuple[str, str], Stock] = {}
     for name in redis.scan_iter(keys.counter("*", "*", "*", "*"), count=1000):
-        key = keys.parse(name.decode())
+        key = keys.parse(name)
         if key is not None and key.kind == "counter":
             kind = key.bucket.partition(":")[0]
             stock = stocks.setdefault((key.site, kind), Stock())

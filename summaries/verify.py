@@ -113,7 +113,7 @@ class Comparison:
         for measure in keys.MEASURES:
             pattern = keys.counter(self._recount.site, measure, "*", "*")
             for name in self._redis.scan_iter(pattern, count=1000):
-                key = keys.parse(name.decode())
+                key = keys.parse(name)
                 if key and key.summary in self._names:
                     places[key.summary, key.bucket] = None
         return self._alive(places)

@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from tests.hits import SITE
+from tracker.entries import MOST_BYTES
 from tracker.hit import Hit
 
 FIELDS = [field.name for field in msgspec.structs.fields(Hit)]
@@ -27,7 +28,8 @@ archived_hits = st.builds(
     site=st.just(SITE),
     at=st.datetimes(datetime(1970, 1, 3), datetime(8999, 12, 30), timezones=zones),
     **{name: odd_text for name in FIELDS if Hit.__annotations__[name] is str and name != "site"},
-    **dict.fromkeys(("status", "bytes", "width"), numbers),
+    **dict.fromkeys(("status", "width"), numbers),
+    **{"bytes": st.integers(0, MOST_BYTES)},
     **dict.fromkeys(("headers", "params", "ip_info"), dicts),
     **{name: st.dictionaries(odd_text, json_values, max_size=3) for name in ("view_args", "track_var")},
     seconds=st.floats(-1e300, 1e300),

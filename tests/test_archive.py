@@ -256,10 +256,10 @@ def test_hits_that_the_database_refuses_do_not_hold_up_the_others(
 
 
 def test_numbers_beyond_a_column_are_the_largest_that_fit(redis: Redis, archive_url: str) -> None:
-    append(redis, [hit(bytes=2**64 - 1, status=-(2**64) + 1, track_var={"n": 2**70})])
+    append(redis, [hit(width=2**64 - 1, status=-(2**64) + 1, track_var={"n": 2**70})])
     assert copy(Archive.open(archive_url, RawLog(redis))) == 1
     (one,) = archived(engine_for(archive_url))
-    assert (one.bytes, one.status) == (2**63 - 1, -(2**63) + 1)
+    assert (one.width, one.status) == (2**63 - 1, -(2**63) + 1)
 
 
 def test_what_is_nested_too_deep_is_cut_there(redis: Redis, archive_url: str) -> None:

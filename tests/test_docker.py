@@ -21,8 +21,8 @@ import yaml
 from redis import AuthenticationError, Redis, RedisError
 
 from hitwall.cli import main
-from hitwall.redis_server import find_server
-from tests.service import ROOT, TIMEOUT, Service, total
+from hitwall.redis_server import dying_with_parent, find_server
+from tests.service import ROOT, TIMEOUT, Service, children, total
 from tests.waiting import until
 from tracker.settings import Settings, variable
 
@@ -152,7 +152,12 @@ def test_the_redis_of_the_image_keeps_all_throws_nothing_away_and_asks_for_a_pas
     tmp_path: Path, free_port: int
 ) -> None:
     command = [str(find_server()), str(DOCKER / "redis.conf"), "--port", str(free_port)]
-    process = subprocess.Popen([*command, "--requirepass", "secret"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "--requirepass", "secret"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=dying_with_parent(),
+    )
     try:
         with (
             Redis(port=free_port, password="secret", decode_responses=True) as redis,
@@ -192,15 +197,18 @@ class Confined(Service):
             "PATH": os.environ["PATH"],
         }
         self.processes[name] = subprocess.Popen(
-            [*outer, str(data), str(ROOT), *inner], env=environ, cwd="/", start_new_session=True
+            [*outer, str(data), str(ROOT), *inner],
+            env=environ,
+            cwd="/",
+            start_new_session=True,
+            preexec_fn=dying_with_parent(),
         )
         if name == "serve":
             until(self.answers, 30)
 
     def first(self, name: str) -> int:
         """Our number for what is process 1 in there."""
-        pid = self.processes[name].pid
-        return int(until(lambda: Path(f"/proc/{pid}/task/{pid}/children").read_text().split())[0])
+        return until(lambda: children(self.processes[name].pid))[0]
 
 
 @contextmanager

@@ -106,8 +106,7 @@ def test_all_processes_log_in_that_form_and_tell_no_secret(
 
 def kill_worker(web: Service) -> None:
     """kill -9 of the worker, and the line of gunicorn's master about it."""
-    pid = web.processes["serve"].pid
-    [worker] = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    [worker] = web.workers()
     os.kill(worker, signal.SIGKILL)
     until(lambda: "SIGKILL" in Path(str(getattr(web.log, "name", ""))).read_text())
 

@@ -106,7 +106,7 @@ def test_the_query_stays_as_it_was_sent_but_for_what_no_address_may_hold() -> No
     assert read(environ() | {"QUERY_STRING": as_sent}).query == as_sent
     hostile = read(environ() | {"QUERY_STRING": 'q=a b#"<>\x00\xc3\xbc'})
     assert hostile.query == "q=a%20b%23%22%3C%3E%00%C3%BC"
-    assert hostile.params == {"q": 'a b#"<>\x00ü'}
+    assert hostile.params == {"q": 'a b#"<> ü'}
 
 
 @pytest.mark.parametrize("first", ["/", "/a", "/aa"])

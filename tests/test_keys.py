@@ -36,6 +36,11 @@ FOREIGN = [
     "hitwall:{example.com}:hits:url:hour:2026-11-21",
     "hitwall:{example.com}:hits:url:day:2026-11-21T06",
     "hitwall:{example.com}:hits:URL:day:2026-11-21",
+    "hitwall:{example.com}:hits:url:day:9999-99-99",
+    "hitwall:{example.com}:hits:url:day:2026-02-30",
+    "hitwall:{example.com}:hits:url:day:9999-12-31",
+    "hitwall:{example.com}:hits:url:month:0000-01",
+    "hitwall:{example.com}:hits:url:hour:2026-11-21T24",
     "hitwall:{example.com}:hits::day:2026-11-21",
     "hitwall:{example.com}:visits:url:day:2026-11-21",
     "hitwall:{a:b:c}:raw",
@@ -128,9 +133,10 @@ def test_a_foreign_key_is_none_of_ours(key: str) -> None:
     assert keys.parse(key) is None
 
 
-@given(st.text())
+@given(st.text() | st.binary().map(lambda junk: junk.decode(errors="surrogateescape")))
 def test_any_text_is_parsed_without_an_error(text: str) -> None:
     for key in (text, f"hitwall:{text}", f"hitwall:{{{text}}}:raw"):
+        assert keys.parse(key) == keys.parse(key.encode(errors="surrogateescape"))
         found = keys.parse(key)
         assert found is None or f"{{{found.site}}}" in key or not found.site
 

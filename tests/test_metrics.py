@@ -61,11 +61,6 @@ def two(redis: Redis, redis_url: str) -> Iterator[Service]:
         yield service
 
 
-def workers(service: Service) -> list[int]:
-    pid = service.processes["serve"].pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def test_all_that_is_told_stands_in_the_documentation_in_proper_form(redis: Redis, redis_url: str) -> None:
     with running(redis_url, canary="1") as service:
         service.get("/a.gif")
@@ -85,9 +80,9 @@ def test_whichever_worker_answers_tells_the_sum_of_all_and_none_takes_its_number
         assert two.hit(f"https://example.com/{n}").status == 200
     assert {samples(two)[STORED] for _ in range(20)} == {40}
     until(lambda: samples(two).get("hitwall_counted_hits_total") == 40)
-    for killed in workers(two):
+    for killed in two.workers():
         os.kill(killed, signal.SIGKILL)
-        until(lambda gone=killed: gone not in workers(two) and len(workers(two)) == 2)  # type: ignore[misc]
+        until(lambda gone=killed: gone not in two.workers() and len(two.workers()) == 2)  # type: ignore[misc]
     until(two.answers)
     assert samples(two)[STORED] == 40
     for n in range(10):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.service import FIREFOX, running, total
+from tests.hits import FIREFOX
+from tests.service import running, total
 from tests.waiting import until
 from tracker import rate
 from tracker.answers import GIF

@@ -20,7 +20,8 @@ from redis import Redis
 from hitwall.cli import main
 from hitwall.redis_server import find_cli
 from summaries.counting import Counting
-from tests.service import FIREFOX, ROOT, Service
+from tests.hits import FIREFOX
+from tests.service import ROOT, Service
 from tracker import keys
 from tracker.hit import Hit
 from tracker.raw import RawLog

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from hitwall import redis_programs, redis_server
+from hitwall import redis_programs, redis_server, redis_sync
 from hitwall.redis_server import URL_FILE, NoRedis, RedisServer, find_cli, find_server
 from tests.waiting import until
 
@@ -68,9 +68,33 @@ def test_starts_and_answers(server: RedisServer, free_port: int) -> None:
 def test_is_told_to_keep_every_write_and_no_snapshots(server: RedisServer) -> None:
     with client(server) as redis:
         settings = redis.config_get()
-    assert settings["appendfsync"] == "everysec"
+    assert settings["appendfsync"] == "no"  # we sync
     assert settings["save"] == ""
     assert settings["protected-mode"] == "yes"
+
+
+def test_what_it_has_written_is_brought_to_the_disk_as_long_as_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def noted(file: Path) -> None:
+        synced.append(file.name)
+        sync(file.with_name("gone.aof"))  # written anew meanwhile
+        sync(file)
+
+    sync = redis_sync.sync
+    monkeypatch.setattr(redis_sync, "EVERY", 0.01)
+    (tmp_path / "appendonlydir").mkdir()
+    files = [tmp_path / "appendonly.aof", tmp_path / "appendonlydir" / "appendonly.aof.1.incr.aof"]
+    for file in files:
+        file.write_bytes(b"*1")
+    (tmp_path / "redis.log").write_bytes(b"not of interest")
+    syncing = redis_sync.Syncing(tmp_path)
+    monkeypatch.setattr(redis_sync, "sync", noted)
+    until(lambda: len(synced) > 5)
+    syncing.stop()
+    assert set(synced) == {file.name for file in files}
 
 
 def test_listens_on_loopback_only(server: RedisServer) -> None:

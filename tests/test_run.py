@@ -19,7 +19,8 @@ import pytest
 from redis import Redis, RedisError
 
 from hitwall import processes
-from tests.service import FIREFOX, ROOT, total
+from tests.hits import FIREFOX
+from tests.service import ROOT, children, total
 from tests.waiting import until
 from tracker import keys
 
@@ -87,8 +88,7 @@ class Run:
     def children(self) -> list[int]:
         """Processes whose parent it is."""
         assert self.process
-        tasks = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in tasks.read_text().split()]
+        return children(self.process.pid)
 
 
 def gone(pid: int) -> bool:

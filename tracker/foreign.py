@@ -2,7 +2,7 @@
 
 Redis may be shared, and a slip of the hand in redis-cli is quickly made. The stranger's value is renamed,
 never deleted, and the log says where it lies. What a counter has lost by it is noted in the site's `holes`:
-the counting process puts it right from the raw log.
+the counting process puts it right from the raw log. Where it was the list of holes, any counter may wait.
 """
 
 import logging
@@ -74,7 +74,7 @@ def set_aside(redis: Redis, wanted: Mapping[str, str]) -> dict[str, str]:
     script = redis.register_script(SCRIPT)
     for key, kind in wanted.items():
         place, hole = keys.foreign(key, time.time_ns()), _hole(key)
-        if hole:
+        if hole and key != keys.holes(keys.site_of(key)):
             moved |= set_aside(redis, {keys.holes(keys.site_of(key)): "set"})
         names = [key, place, keys.holes(keys.site_of(key))] if hole else [key, place]
         found = cast(bytes, script(keys=names, args=[*WANTED[kind], hole]))
@@ -89,7 +89,7 @@ def set_aside(redis: Redis, wanted: Mapping[str, str]) -> dict[str, str]:
 def list_sites(redis: Redis) -> None:
     """Name every site again that has a raw log. Raises RedisError."""
     for name in redis.scan_iter(keys.raw("*"), count=1000):
-        key = keys.parse(name.decode())
+        key = keys.parse(name)
         if key and key.site != CANARY:
             redis.sadd(keys.SITES, key.site)
 
@@ -114,6 +114,8 @@ def _wanted(names: Iterable[str]) -> dict[str, str]:
 
 
 def _hole(key: str) -> str:
-    """What is noted of a counter, `summary bucket`; empty for other keys."""
+    """What is noted: a counter, or all of the site's where their list is lost; empty for other keys."""
     parsed = keys.parse(key)
-    return f"{parsed.summary} {parsed.bucket}" if parsed and parsed.kind == "counter" else ""
+    if not parsed or parsed.kind not in ("counter", "holes"):
+        return ""
+    return keys.hole(parsed.summary or keys.ALL, parsed.bucket or keys.ALL, time.time_ns())

@@ -29,7 +29,7 @@ name, a bucket and a source cannot hold a colon where one would mislead, so noth
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 
 from tracker.hit import SITE
 
@@ -42,6 +42,8 @@ SENDER = "hitwall:canary:sender"
 MEASURES = ("hits", "bytes")
 SUMMARY = r"[a-z_][a-z0-9_]*"
 BUCKET = r"(?:hour:\d{4}-\d\d-\d\dT\d\d|day:\d{4}-\d\d-\d\d|month:\d{4}-\d\d)"
+ALL = "*"
+HOLE = re.compile(rf"({SUMMARY}|\*) ({BUCKET}|\*) \d+", re.ASCII)
 SHAPES = {
     "sites": re.compile(SITES),
     "lease": re.compile(LEASE),
@@ -110,6 +112,26 @@ def holes(site: str) -> str:
     return f"hitwall:{{{site}}}:holes"
 
 
+def hole(summary: str, bucket: str, moment: int) -> str:
+    """A member of `holes`; ALL summaries, or ALL buckets of one. By its moment it is told from later ones."""
+    return f"{summary} {bucket} {moment}"
+
+
+def parse_hole(member: bytes) -> tuple[str, str] | None:
+    """Summary and bucket; None where that is none of ours."""
+    found = HOLE.fullmatch(member.decode(errors="replace"))
+    return (found[1], found[2]) if found and (found[2] == ALL or is_bucket(found[2])) else None
+
+
+def is_bucket(name: str) -> bool:
+    """Whether there is such an hour, day or month, in a year that a calendar can count with in any zone."""
+    kind, _, text = name.partition(":")
+    try:
+        return 1 < datetime.fromisoformat(f"{text}-01" if kind == "month" else text).year < MAXYEAR
+    except ValueError:
+        return False
+
+
 def foreign(key: str, moment: int) -> str:
     """Where a value goes that lay under this key: in the same slot of a cluster."""
     head, braced, rest = key.partition("}:")
@@ -149,12 +171,15 @@ def posted(name: str) -> str:
     return f"hitwall:posted:{name}"
 
 
-def parse(key: str) -> Key | None:
+def parse(name: str | bytes) -> Key | None:
     """The key taken apart, or None where it is none of ours."""
+    key = name if isinstance(name, str) else name.decode(errors="replace")
     for kind, shape in SHAPES.items():
         found = shape.fullmatch(key) if key.isascii() else None
         if found:
             part = found.groupdict()
+            if kind == "counter" and not is_bucket(part["bucket"]):
+                return None
             return Key(
                 kind=part.get("name") or kind,
                 site=part.get("site", ""),

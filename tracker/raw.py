@@ -12,7 +12,7 @@ from tracker import fields, keys
 from tracker.append import Append, server_of
 from tracker.entries import START, Entry, decode, encode, milliseconds, oldest, order, read_hit
 from tracker.foreign import undisturbed
-from tracker.hit import CANARY, Hit
+from tracker.hit import CANARY, SITE, Hit
 from tracker.nodes import NodeAway
 
 SEEN = 86_400  # seconds a source's last position is remembered; most try a batch again for seconds only
@@ -106,7 +106,8 @@ class RawLog:
     def sites(self) -> set[str]:
         """Every site seen; the canary's is none."""
         found = self._ask([keys.SITES], lambda: self._redis.smembers(keys.SITES))
-        return {name.decode() for name in found}
+        names = (name.decode(errors="replace") for name in found)
+        return {name for name in names if SITE.fullmatch(name)}  # whatever else somebody has put there
 
     def has(self, site: str) -> bool:
         """Whether the site has been seen."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.service import FIREFOX, Service
+from tests.hits import FIREFOX
+from tests.service import Service
 from tracker.hit import Hit
 from tracker.raw import RawLog
 

@@ -19,7 +19,8 @@ from redis import Redis
 from hitwall.redis_server import RedisServer
 from tests.browser.stage import SOON, somebody
 from tests.browser.test_wall_manners import legible, theme
-from tests.service import FIREFOX, ROOT, Service, running
+from tests.hits import FIREFOX
+from tests.service import ROOT, Service, running
 from tests.waiting import until
 from tracker.hit import Hit
 from tracker.raw import RawLog

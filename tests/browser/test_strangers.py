@@ -17,7 +17,8 @@ from hitwall.redis_server import RedisServer
 from tests.browser.conftest import Site
 from tests.browser.stage import SOON, rows, somebody
 from tests.faults.ledger import FULL
-from tests.service import FIREFOX, Service, running
+from tests.hits import FIREFOX
+from tests.service import Service, running
 
 SCREENS: list[ViewportSize] = [{"width": 1920, "height": 1080}, {"width": 390, "height": 844}]
 NUMBERS = itertools.count(1)  # each text has a site of its own, so that all may share the processes

@@ -2,25 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 from redis import Redis
 
 from summaries import rounds
 from summaries.frame import Rate
-from summaries.rounds import run
 from tests.clock import Clock
 from tests.faults.ledger import FULL, Table, is_counted, settle, verify
 from tests.faults.load import load
+from tests.faults.loop import append, counter
 from tests.faults.world import OwnRedis, more
-from tests.hits import FIREFOX, SITE
+from tests.hits import SITE
 from tests.service import Service, total
 from tests.waiting import until
 from tracker import keys
-from tracker.hit import Hit
 from tracker.raw import RawLog, order
 from tracker.settings import Settings
 
@@ -88,24 +85,6 @@ def test_laws_2_3_and_5_hold_whatever_a_clock_does(
         assert set(visitors.statuses) == {200}
 
 
-def append(redis: Redis, position: int) -> None:
-    at = datetime.now(UTC)
-    hits = [Hit(at=at, site=SITE, path=f"/{n}", source="pixel", agent=FIREFOX) for n in range(20)]
-    RawLog(redis).append(SITE, hits, "test", position)
-
-
-@contextmanager
-def counter(url: str) -> Iterator[None]:
-    stop = Event()
-    with Redis.from_url(url) as own:
-        thread = Thread(target=run, args=(Settings(), own, stop))
-        thread.start()
-        yield
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
 @pytest.mark.fault(FAULT)
 @pytest.mark.parametrize("what", ["the raw log", "everything"])
 def test_hits_of_a_log_that_begins_anew_an_hour_earlier_are_counted(
@@ -114,7 +93,7 @@ def test_hits_of_a_log_that_begins_anew_an_hour_earlier_are_counted(
     monkeypatch.setattr(rounds, "LOOK", 0.1)
     clock = Clock(tmp_path / "clock")
     with redis_on(clock, tmp_path, free_port) as own, own.client() as redis, counter(own.url):
-        append(redis, 1)
+        append(redis, 20, 1)
         until(lambda: total(redis) == 20 and is_counted(redis, SITE))
         before = last(redis)
         clock.set(-HOUR)
@@ -122,10 +101,10 @@ def test_hits_of_a_log_that_begins_anew_an_hour_earlier_are_counted(
             redis.flushall()
         else:
             redis.delete(keys.raw(SITE))
-        append(redis, 2)
+        append(redis, 20, 2)
         assert order(last(redis)) < order(before)
         until(lambda: total(redis) == (20 if what == "everything" else 40) and is_counted(redis, SITE))
-        append(redis, 3)
+        append(redis, 20, 3)
         until(lambda: total(redis) == (40 if what == "everything" else 60))
         if what == "everything":
             verify(redis, SITE, Settings())
@@ -139,7 +118,7 @@ def test_the_lease_of_a_counter_that_was_killed_before_the_clock_went_back_holds
 ) -> None:
     clock = Clock(tmp_path / "clock")
     with redis_on(clock, tmp_path, free_port) as own, own.client() as redis:
-        append(redis, 1)
+        append(redis, 20, 1)
         assert redis.set(keys.LEASE, "a counter that was killed", px=2000)
         clock.set(-HOUR)
         until(lambda: redis.pttl(keys.LEASE) > 1000 * HOUR)

@@ -164,6 +164,5 @@ def small_disk(folder: Path) -> Iterator[bool]:
 
 def limit(service: Service) -> None:
     """No file of a worker may be longer, which is as good as a full disk."""
-    master = service.processes["serve"].pid
-    for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
-        resource.prlimit(int(pid), resource.RLIMIT_FSIZE, (SMALL, SMALL))
+    for pid in service.workers():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (SMALL, SMALL))

@@ -1,10 +1,9 @@
 """Strangers at our keys: other types, other values, poison, keys deleted by hand; law 3 holds afterwards."""
 
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Event, Thread
+from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -16,9 +15,9 @@ from summaries.chosen import Chosen
 from summaries.counters import Counters
 from summaries.counting import Counting
 from summaries.mending import Mending
-from summaries.rounds import run
 from tests.faults.ledger import Table, is_counted, settle, verify
 from tests.faults.load import load
+from tests.faults.loop import append, counter
 from tests.hits import FIREFOX, SITE
 from tests.service import Service, counted, total
 from tests.waiting import until
@@ -33,19 +32,6 @@ CALENDAR = Calendar.of(Settings())
 
 def now(kind: str = "day") -> str:
     return CALENDAR.bucket(kind, datetime.now(UTC))
-
-
-def append(redis: Redis, hits: int, position: int, site: str = SITE) -> None:
-    at = datetime.now(UTC)
-    made = [
-        Hit(at=at, site=site, path=f"/{position}-{n}", source="pixel", agent=FIREFOX, visitor=f"visitor-{n}")
-        for n in range(hits)
-    ]
-    RawLog(redis).append(site, made, "test", position)
-
-
-def settled(redis: Redis, site: str = SITE) -> bool:
-    return is_counted(redis, site) and not redis.exists(keys.holes(site))
 
 
 KEYS: dict[str, Callable[[], str]] = {
@@ -65,17 +51,11 @@ UNHURRIED = {"the account of failures", "the list of holes"}  # looked at when t
 
 
 @pytest.fixture
-def counter(redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A counting process's loop in a thread, that looks often."""
+def at_work(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A counter that looks often."""
     monkeypatch.setattr(rounds, "LOOK", 0.1)
-    stop = Event()
-    with Redis.from_url(redis_url) as own:
-        thread = Thread(target=run, args=(Settings(), own, stop))
-        thread.start()
-        yield thread
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
+    with counter(redis_url):
+        yield
 
 
 def aside(redis: Redis) -> list[bytes]:
@@ -85,11 +65,11 @@ def aside(redis: Redis) -> list[bytes]:
 @pytest.mark.fault("A key of ours holds another's value")
 @pytest.mark.parametrize("what", KEYS)
 def test_another_type_under_any_key_is_set_aside_and_every_counter_is_right_again(
-    redis: Redis, counter: Thread, what: str
+    redis: Redis, at_work: None, what: str
 ) -> None:
     for site in (SITE, OTHER):
         append(redis, 30, 1, site)
-    until(lambda: settled(redis) and settled(redis, OTHER))
+    until(lambda: is_counted(redis, SITE) and is_counted(redis, OTHER))
     key = KEYS[what]()
     pipe = redis.pipeline(transaction=True)
     pipe.delete(key)
@@ -99,7 +79,7 @@ def test_another_type_under_any_key_is_set_aside_and_every_counter_is_right_agai
         append(redis, 20, 2, site)
     until(lambda: total(redis, OTHER) == 50)
     until(lambda: redis.type(key) != b"list" or what in UNHURRIED)
-    until(lambda: total(redis) == 50 and settled(redis))
+    until(lambda: total(redis) == 50 and is_counted(redis, SITE))
     assert sum(counted(redis, "url").values()) == 50
     for site in (SITE, OTHER):
         verify(redis, site, Settings())
@@ -111,15 +91,30 @@ def test_another_type_under_any_key_is_set_aside_and_every_counter_is_right_agai
 
 
 @pytest.mark.fault("A key of ours holds another's value")
-@pytest.mark.parametrize("text", ["abc", "-7", "1.5", "1e400"])
-def test_fields_that_are_no_numbers_cost_no_number(redis: Redis, counter: Thread, text: str) -> None:
+def test_strangers_keys_and_names_beside_ours_stop_nobody(redis: Redis, at_work: None) -> None:
+    for bucket in ("day:9999-99-99", "day:9999-12-31", "month:0000-00"):
+        redis.hset(keys.counter(SITE, "hits", "url", bucket), "/", 1)
+    redis.hset(b"hitwall:{\xff}:hits:url:day:2026-11-21", "/", 1)
+    redis.sadd(keys.SITES, b"\xff", "Any Thing", "a}:raw")
     append(redis, 30, 1)
-    until(lambda: settled(redis))
+    until(lambda: is_counted(redis, SITE))
+    redis.set(keys.counter(SITE, "hits", "url", now()), "theirs")
+    redis.delete(keys.cursor(SITE))  # then all counters are looked at
+    append(redis, 20, 2)
+    until(lambda: total(redis) == 50 and is_counted(redis, SITE))
+    verify(redis, SITE, Settings())
+
+
+@pytest.mark.fault("A key of ours holds another's value")
+@pytest.mark.parametrize("text", ["abc", "-7", "1.5", "1e400"])
+def test_fields_that_are_no_numbers_cost_no_number(redis: Redis, at_work: None, text: str) -> None:
+    append(redis, 30, 1)
+    until(lambda: is_counted(redis, SITE))
     key = keys.counter(SITE, "hits", "url", now())
     redis.hset(key, mapping={"/1-0": text, "/theirs": text})
     append(redis, 30, 1)  # known
     RawLog(redis).append(SITE, [page("/1-0"), page("/theirs")], "more", 1)
-    until(lambda: total(redis) == 32 and settled(redis))
+    until(lambda: total(redis) == 32 and is_counted(redis, SITE))
     if text != "-7":  # which counts as well as any number, until somebody recounts
         verify(redis, SITE, Settings())
 
@@ -137,7 +132,7 @@ def test_strangers_at_the_keys_of_a_service_at_work_cost_no_hit(
             pipe.execute()
             sent = visitors.sent
             until(lambda sent=sent: visitors.sent > sent + 20)  # type: ignore[misc]
-    until(lambda: redis.type(keys.SITES) == b"set" and settled(redis), 40)
+    until(lambda: redis.type(keys.SITES) == b"set" and is_counted(redis, SITE), 40)
     table.add(settle(redis, visitors, "A key of ours holds another's value", settings=service.settings))
     assert set(visitors.statuses) == {200}
     assert service.get("/api/sites").status == 200
@@ -147,7 +142,6 @@ def page(path: str) -> Hit:
     return Hit(at=datetime.now(UTC), site=SITE, path=path, source="pixel", agent=FIREFOX)
 
 
-DEEP = 200_000
 POISON: dict[str, dict[str, bytes]] = {
     "no JSON": {"hit": b"broken"},
     "empty": {"hit": b""},
@@ -195,22 +189,24 @@ def test_poison_in_the_raw_log_is_passed_and_told_and_everything_else_is_served(
 
 
 @pytest.mark.fault("A key of ours is deleted")
-def test_a_cursor_that_is_lost_counts_nothing_twice(redis: Redis, counter: Thread) -> None:
+def test_a_cursor_that_is_lost_counts_nothing_twice(redis: Redis, at_work: None) -> None:
     append(redis, 30, 1)
-    until(lambda: settled(redis))
+    until(lambda: is_counted(redis, SITE))
     redis.delete(keys.cursor(SITE))
     append(redis, 5, 2)
-    until(lambda: total(redis) == 35 and settled(redis))
+    until(lambda: total(redis) == 35 and is_counted(redis, SITE))
     redis.hdel(keys.cursor(SITE), "url", "visitor")
     append(redis, 5, 3)
-    until(lambda: total(redis) == 40 and settled(redis) and sum(counted(redis, "url").values()) == 40)
+    until(
+        lambda: total(redis) == 40 and is_counted(redis, SITE) and sum(counted(redis, "url").values()) == 40
+    )
     verify(redis, SITE, Settings())
 
 
 @pytest.mark.fault("A key of ours is deleted")
-def test_a_raw_log_that_is_lost_takes_no_number_with_it(redis: Redis, counter: Thread) -> None:
+def test_a_raw_log_that_is_lost_takes_no_number_with_it(redis: Redis, at_work: None) -> None:
     append(redis, 30, 1)
-    until(lambda: settled(redis))
+    until(lambda: is_counted(redis, SITE))
     redis.delete(keys.raw(SITE))
     append(redis, 5, 2)
     until(lambda: total(redis) == 35 and redis.exists(keys.trimmed(SITE)))
@@ -221,13 +217,8 @@ def test_a_raw_log_that_is_lost_takes_no_number_with_it(redis: Redis, counter: T
 def test_sites_that_nobody_lists_any_more_are_found_again(redis: Redis, redis_url: str) -> None:
     append(redis, 30, 1)
     redis.delete(keys.SITES)
-    stop = threading.Event()
-    with Redis.from_url(redis_url) as own:
-        thread = Thread(target=run, args=(Settings(), own, stop))
-        thread.start()
+    with counter(redis_url):
         until(lambda: total(redis) == 30)
-        stop.set()
-        thread.join(20)
 
 
 def test_what_cannot_be_put_right_is_told_with_what_to_do(

@@ -13,7 +13,8 @@ import pytest
 from redis import Redis
 
 from tests.faults.ledger import FULL, Table, each_once
-from tests.service import FIREFOX, Service, counted, total
+from tests.hits import FIREFOX
+from tests.service import Service, counted, total
 from tests.smuggling import REFUSED, statuses
 from tests.waiting import until
 from tracker.raw import RawLog
@@ -198,15 +199,9 @@ def batter(port: int, requests: Iterator[bytes]) -> Counter[int]:
     return found
 
 
-def workers(service: Service) -> list[int]:
-    """The processes that answer: children of the web process."""
-    parent = service.processes["serve"].pid
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-
-
 def memory(service: Service) -> int:
     """Bytes of RAM that they take, without what they share."""
-    lines = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in workers(service)]
+    lines = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in service.workers()]
     return sum(int(text.split("Private_Dirty:")[1].split()[0]) * 1024 for text in lines)
 
 
@@ -230,7 +225,7 @@ def test_law_12_mutated_requests_break_nothing_and_nothing_grows(
     battered: tuple[Service, Path], redis: Redis, table: Table
 ) -> None:
     service, log = battered
-    running = workers(service)
+    running = service.workers()
     mutator = Mutator(random.Random(SEED))
     pick = (mutator.pick() for _ in range(REQUESTS))
     halves = [[sent for sent, _ in zip(pick, range(REQUESTS // 2), strict=False)] for _ in range(2)]
@@ -241,7 +236,7 @@ def test_law_12_mutated_requests_break_nothing_and_nothing_grows(
     assert {status: n for status, n in found.items() if status >= 500} == {}
     assert found[200] > REQUESTS / 50, "too few got through to prove anything"
     assert found[400] > REQUESTS / 50
-    assert workers(service) == running, "a worker ended"
+    assert service.workers() == running, "a worker ended"
     assert grown < GROWTH
     said = log.read_text(errors="replace")
     assert "Traceback" not in said, said

@@ -27,7 +27,7 @@ def kill_web(own: World, rest: float) -> None:
 
 
 def kill_worker(own: World, rest: float) -> None:
-    os.kill(own.workers()[0], signal.SIGKILL)
+    os.kill(own.service.workers()[0], signal.SIGKILL)
 
 
 def kill_counter(own: World, rest: float) -> None:

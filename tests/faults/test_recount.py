@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.service import FIREFOX, ROOT, Service, counted, total
+from tests.hits import FIREFOX
+from tests.service import ROOT, Service, counted, total
 from tests.waiting import until
 from tracker import keys
 from tracker.hit import Hit

@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
@@ -13,15 +12,13 @@ from redis import Redis, ResponseError
 
 from summaries import rounds
 from summaries.counting import Counting
-from summaries.rounds import run
 from tests.faults.ledger import is_counted, verify
+from tests.faults.loop import append, counter
 from tests.faults.world import OwnRedis
-from tests.hits import FIREFOX, SITE
+from tests.hits import SITE
 from tests.service import counted, total
 from tests.waiting import until
 from tracker import keys
-from tracker.hit import Hit
-from tracker.raw import RawLog
 from tracker.settings import Settings
 
 FULL = "Redis is out of memory"
@@ -31,28 +28,6 @@ FULL = "Redis is out of memory"
 def own(tmp_path: Path, free_port: int) -> Iterator[OwnRedis]:
     with OwnRedis(tmp_path / "own", free_port) as server:
         yield server
-
-
-@contextmanager
-def counter(url: str, **settings: str) -> Iterator[None]:
-    stop = threading.Event()
-    environ = {f"HITWALL_{name.upper()}": value for name, value in settings.items()}
-    with Redis.from_url(url) as redis:
-        thread = threading.Thread(target=run, args=(Settings.read(environ), redis, stop))
-        thread.start()
-        yield
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def append(redis: Redis, hits: int, position: int, site: str = SITE) -> None:
-    at = datetime.now(UTC)
-    made = [
-        Hit(at=at, site=site, path=f"/{position}-{n}", source="pixel", agent=FIREFOX, visitor=f"visitor-{n}")
-        for n in range(hits)
-    ]
-    RawLog(redis).append(site, made, "test", position)
 
 
 def everything(redis: Redis) -> dict[bytes, bytes | None]:

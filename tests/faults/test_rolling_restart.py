@@ -20,9 +20,6 @@ KILLED = "A web process behind nginx is killed"
 ROUNDS = 5 if FULL else 1
 LONGEST = 600.0  # seconds that they click at most
 SOME = 200  # hits between two restarts
-FRAME_PAUSE = (
-    0.3  # seconds; frames are 0.25 s apart, and a proxy that held them back would bring several at once
-)
 
 
 @pytest.fixture

@@ -72,9 +72,8 @@ def has_room(service: Service) -> bool:
 
 
 def peak(service: Service) -> int:
-    """Most kB of memory that the web process had which serves: the child of the one that was started."""
-    parent = service.processes["serve"].pid
-    [worker] = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    """Most kB of memory that the web process had which serves."""
+    [worker] = service.workers()
     status = Path(f"/proc/{worker}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0])
 

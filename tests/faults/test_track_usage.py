@@ -33,8 +33,6 @@ SMALL = 20_000  # bytes that a file may have where the disk is to be full
 def own_redis(tmp_path: Path, free_port: int) -> Iterator[RedisServer]:
     """A Redis to be stopped and killed; what it has answered is in its append-only file."""
     with RedisServer(tmp_path, free_port) as server:
-        with Redis.from_url(server.url) as client:
-            client.config_set("appendfsync", "always")
         yield server
 
 

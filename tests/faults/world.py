@@ -18,7 +18,6 @@ from tests.faults.proxy import Proxy
 from tests.service import Service
 from tests.waiting import until
 
-ALWAYS = ["--appendfsync", "always"]  # what Redis has answered is in its file: `kill -9` takes nothing
 FILLERS = 1000  # keys that make a file longer
 LABELS = "1000000"  # of a counter: every path of a load has its own
 
@@ -27,7 +26,7 @@ class OwnRedis(RedisServer):
     """To be killed, stopped and started again; what it has answered is in its append-only file."""
 
     def start(self, *options: str) -> None:
-        with patch.object(redis_server, "OPTIONS", [*redis_server.OPTIONS, *ALWAYS, *options]):
+        with patch.object(redis_server, "OPTIONS", [*redis_server.OPTIONS, *options]):
             super().start()
 
     def kill(self) -> None:
@@ -52,12 +51,6 @@ class World:
         for name in ("first", "second"):
             self.service.start(name, "count")
         self.service.start("serve")
-
-    def workers(self) -> list[int]:
-        """Processes of the web service that serve."""
-        master = self.service.processes["serve"].pid
-        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-        return [int(pid) for pid in children]
 
     def close(self) -> None:
         self.service.stop()
