@@ -20,6 +20,7 @@ from tracker.answers import GIF, PIXEL
 MOST_BYTES = 32_768  # of all header lines of a request together
 MOST_LINES = 100
 IDLE = 30  # seconds in which a request has to come, or silent connections would fill the pool
+BODY = 4  # times as long for the body: 8 MB come in two minutes at 70 kB/s
 # No folded line, no blank before the colon, no control character. https://www.rfc-editor.org/rfc/rfc9112#section-5
 LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
 VANISHED = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)  # a peer that is gone is no fault of ours
@@ -127,6 +128,7 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
             result = super().handle_one_request()
         finally:
             WAITING.pop(self, None)
+            SENDING.pop(self, None)
         if isinstance(result, tuple) and result[0][:3] == "414":
             return "414", refusal("414")
         return result
@@ -135,6 +137,7 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
         WAITING.pop(self, None)
         if self.content_length:
             self.socket.settimeout(IDLE)  # a body may never come
+            SENDING[self] = time.monotonic()  # or a byte at a time
         super().handle_one_response()
 
     def _handle_client_error(self, ex: Exception) -> tuple[str, bytes]:
@@ -166,18 +169,20 @@ class Handler(PyWSGIHandler):  # type: ignore[misc]
 
 # Connections without a whole request, and since when; oldest first. Bound: the worker's connections.
 WAITING: dict[Handler, float] = {}
+SENDING: dict[Handler, float] = {}  # the same of those whose head is there, and whose body may not be
 
 
 def close_silent(now: float, seconds: float) -> None:
-    """Close connections that have sent no whole request for so long (a timer each would cost more).
+    """Close connections that have sent no whole head for so long, or no body for BODY times as long.
 
-    What came before is still read and answered.
+    A timer each would cost more. What came before is still read and answered.
     """
-    for handler, since in list(WAITING.items()):
-        if now - since < seconds:
-            return
-        with suppress(OSError):
-            handler.socket.shutdown(SHUT_RD)
+    for begun, most in ((WAITING, seconds), (SENDING, BODY * seconds)):
+        for handler, since in list(begun.items()):
+            if now - since < most:
+                break
+            with suppress(OSError):
+                handler.socket.shutdown(SHUT_RD)
 
 
 @lru_cache(maxsize=2)

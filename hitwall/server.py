@@ -13,7 +13,7 @@ import gevent
 from gevent.lock import RLock
 from gunicorn.workers.ggevent import PyWSGIServer
 
-from hitwall.handler import close_silent
+from hitwall.handler import IDLE, close_silent
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ OPTIONS = [
     (socket.IPPROTO_TCP, "TCP_KEEPINTVL", GONE // 4000),
     (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", UNSENT),
 ]
+
+SPARE = 200  # connections; where fewer are left somebody holds them, and visitors would find no room
+HURRY = 2.0  # seconds that a connection may be silent then: a request is sent at once
 
 FILES = 200  # that a process has open besides its connections; Redis, libraries, the spool
 
@@ -72,6 +75,12 @@ class Server(PyWSGIServer):  # type: ignore[misc]
 
 SERVING: list[Server] = []  # of this process. Bound: its listeners
 CLOSING = RLock()  # gunicorn closes a server that is being closed; it has to wait until all are answered
+
+
+def patience() -> float:
+    """Seconds that a connection may be silent: few while there is hardly room for another."""
+    free = min((server.pool.free_count() for server in SERVING), default=SPARE)
+    return IDLE if free >= SPARE else HURRY
 
 
 def refuse_new(listener: socket.socket) -> None:

@@ -18,8 +18,8 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventPyWSGIWorker
 
 from hitwall import event_log, measuring
-from hitwall.handler import IDLE, Handler, close_silent
-from hitwall.server import SERVING, Server, allow_connections, refuse_new
+from hitwall.handler import Handler, close_silent
+from hitwall.server import SERVING, Server, allow_connections, patience, refuse_new
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
@@ -48,7 +48,7 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
     def notify(self) -> None:
         """Called every second."""
         super().notify()
-        close_silent(time.monotonic(), IDLE)
+        close_silent(time.monotonic(), patience())
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         Handler.stopping = True

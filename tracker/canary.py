@@ -81,6 +81,8 @@ def last(redis: Redis) -> Canary | None:
     found = undisturbed(redis, [keys.CANARY], lambda: cast(dict[bytes, bytes], redis.hgetall(keys.CANARY)))
     try:
         known = Canary(float(found.get(b"seconds", 0)), _time(found.get(b"at")), _time(found.get(b"failing")))
+        if not 0 <= known.seconds < UNDER_WAY:  # nor an infinity, which JSON does not know
+            return None
     except ValueError:  # a hash, but not ours
         return None
     return known if known.at or known.failing else None
