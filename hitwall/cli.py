@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import click
-from redis import RedisError
+from redis import ConnectionError, RedisError, TimeoutError
 
 from hitwall import __version__, ask, demo, event_log, logs, processes, tend
 from hitwall.redis_server import NoRedis, find_cli
@@ -36,6 +36,7 @@ from tracker.settings import BadSetting, NoArchive, Settings, variable
 EXPECTED: tuple[type[Exception], ...] = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
 EXPECTED += (Unsettled, Overtaken, NoArchive, BadLog, Interrupted, BadQuestion, NotKnown)
 NOT_UTF8 = "A name that you typed is not UTF-8: is the terminal's locale (LC_ALL, LC_CTYPE) a UTF-8 one?"
+AWAY = " Does it run, and does REDIS_URL name it?"
 LATE = dict.fromkeys(("archive", "report"), "hitwall.sql") | {"forget": "hitwall.forget"}  # SQL takes 0.2 s
 
 
@@ -57,7 +58,8 @@ class Sentences(click.Group):
         except EXPECTED as error:
             raise click.ClickException(said(error)) from None
         except RedisError as error:
-            raise click.ClickException(f"Redis cannot be used: {said(error)}") from None
+            hint = AWAY if isinstance(error, (ConnectionError, TimeoutError)) else ""
+            raise click.ClickException(f"Redis cannot be used: {said(error).rstrip('.')}.{hint}") from None
         except UnicodeEncodeError:
             raise click.ClickException(NOT_UTF8) from None
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from pythonjsonlogger.json import JsonFormatter
 
+from tracker.fields import printable
+
 OURS = ("hitwall", "summaries", "tracker")  # of others only what is wrong
 NAMES = {"levelname": "level", "name": "logger", "exc_info": "error"}
 
@@ -36,15 +38,8 @@ class Plain(logging.Formatter):
         return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return escaped(super().formatMessage(record))
+        return printable(super().formatMessage(record))
 
     def formatException(self, ei: object) -> str:
         lines = super().formatException(ei).splitlines()  # type: ignore[arg-type]
-        return "\n".join(f"  {escaped(line)}" for line in lines)
-
-
-def escaped(text: str) -> str:
-    """The text with everything that no printer prints as an escape such as \\x1b."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return "\n".join(f"  {printable(line)}" for line in lines)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from hitwall import forgotten
+from hitwall.wording import many
 from summaries.forget import Forgetting, Found, Told, sites
 from tracker import keys, redis_files, remote
 from tracker.archive_eraser import ArchiveEraser
@@ -21,9 +22,8 @@ from tracker.raw import START, RawLog
 from tracker.rows import Key
 from tracker.settings import Settings
 from tracker.spool_search import emptied_of
+from tracker.spooled import DOOR
 from tracker.visitors import ID, address_hash
-
-DOOR = "door"  # the spool of the web processes
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Everywhere:
                 self.archive.catch_up(site, end, RawLog(self.redis))
                 gone = self.archive.remove(list(self._rows(site)))
                 if gone:
-                    yield f"{site}: {forgotten.number(gone, 'hit')} removed from the archive."
+                    yield f"{site}: {many(gone, 'hit')} removed from the archive."
         yield forgotten.FILES[redis_files.rewrite_files(self.redis)]
 
     def holds_it(self) -> bool:
@@ -128,7 +128,7 @@ def _tell(everywhere: Everywhere, mode: str) -> None:
         click.echo(forgotten.found_in(found))
     for site, rows in everywhere.archived.items():
         if rows:
-            click.echo(f"{site}: {forgotten.number(len(rows), 'hit')} in the archive.")
+            click.echo(f"{site}: {many(len(rows), 'hit')} in the archive.")
     if not everywhere.holds_it():
         click.echo("Nothing is stored of it.")
     if everywhere.person.address:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from hitwall.wording import clean
+from hitwall.wording import clean, many
 from summaries.forget import Found, Removed
 from tracker import redis_files, remote
 from tracker.person import Person
@@ -26,19 +26,19 @@ def found_in(found: Found) -> str:
     """What there is in a site."""
     raw = found.raw
     others = len(raw.ids) - raw.own
-    mentions = f" and {number(others, 'other')} that mention it" if others else ""
+    mentions = f" and {many(others, 'other')} that mention it" if others else ""
     labels = sum(map(len, found.labels.values()))
-    counted = f"{number(labels, 'label')} in {number(len(found.labels), 'counter')}"
+    counted = f"{many(labels, 'label')} in {many(len(found.labels), 'counter')}"
     begun = " A removal was begun here and not finished." if found.begun else ""
-    return f"{found.site}: {number(raw.own, 'hit')}{mentions} in the raw log; {counted}.{begun}"
+    return f"{found.site}: {many(raw.own, 'hit')}{mentions} in the raw log; {counted}.{begun}"
 
 
 def removed_from(removed: Removed) -> str:
     """What went from a site."""
-    hits, counters = number(removed.hits, "hit"), number(removed.recounted, "counter")
+    hits, counters = many(removed.hits, "hit"), many(removed.recounted, "counter")
     line = f"{removed.site}: {hits} removed, {counters} put right"
     if removed.labels:
-        line += f", {number(removed.labels, 'older label')} counted as (other)"
+        line += f", {many(removed.labels, 'older label')} counted as (other)"
     if not removed.rewritten:
         line += ". Redis has no room for a copy of the raw log: bytes of them stay until their neighbours age"
     return f"{line}."
@@ -59,9 +59,4 @@ def of_address(person: Person, mode: str, visitors: Counter[str]) -> Iterator[st
         )
     if visitors:
         named = ", ".join(clean(name) for name, _ in visitors.most_common(NAMED))
-        yield f"Its hits came from {number(len(visitors), 'visitor')}, who may have others: {named}"
-
-
-def number(count: int, what: str) -> str:
-    """`1 hit`, `1,200 hits`."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+        yield f"Its hits came from {many(len(visitors), 'visitor')}, who may have others: {named}"

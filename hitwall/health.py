@@ -12,10 +12,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from hitwall import __version__
+from hitwall.measuring import SHARED
 from summaries.health import Checks, Health
 from tracker.metrics import REGISTRY
-
-SHARED = "PROMETHEUS_MULTIPROC_DIR"  # where the workers write; unset where one process is all
 
 
 def add_health(app: Flask, checks: Checks) -> None:
@@ -31,7 +30,7 @@ def add_health(app: Flask, checks: Checks) -> None:
         troubles = checks.troubles(found)
         if troubles:
             return _plain("".join(f"{trouble}\n" for trouble in troubles), 503)
-        waiting = f"{found.spool.bytes / 1e6:.1f} MB of hits wait on disk\n" if found.spool.files else ""
+        waiting = f"{found.spool.bytes / 1e3:,.1f} kB of hits wait on disk\n" if found.spool.files else ""
         return _plain(f"ok\n{waiting}", 200)
 
     @app.get("/metrics")

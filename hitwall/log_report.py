@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from tracker.log_reader import Tally, printable
+from tracker.fields import printable
+from tracker.log_reader import Tally
 from tracker.settings import PREFIX
 
 COUNTED = {  # what became of the hits after they were stored

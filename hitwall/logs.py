@@ -20,12 +20,13 @@ from summaries.buckets import KINDS, Calendar
 from tracker.addresses import Addresses
 from tracker.backlog import Backlog
 from tracker.connection import connect
+from tracker.fields import printable
 from tracker.hit import BadHit, site_name
 from tracker.log_file import STDIN, LogFile
 from tracker.log_follow import AWAY, Follower
 from tracker.log_follow import follow as follow_logs
 from tracker.log_import import LogImport, insist
-from tracker.log_reader import LogReader, printable
+from tracker.log_reader import LogReader
 from tracker.raw import RawLog, order
 from tracker.settings import Settings
 from tracker.sites import Sites

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # where the workers write; unset where one process is all
 BEGIN = "hitwall-metrics-"  # of the directory's name
 YOUNG = 60  # seconds in which one that is not locked yet may belong to a process that is starting
 

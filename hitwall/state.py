@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from hitwall.wording import size
 from summaries.counters import UNREADABLE
 from summaries.forecast import FAR, Forecast
+from summaries.health import FULL
 from summaries.status import SiteStatus, Status
 from tracker.canary import Canary
 from tracker.spooled import Spooled
@@ -20,9 +21,11 @@ def lines(status: Status, zone: ZoneInfo) -> Iterator[str]:
     for site in status.sites:
         yield site.site
         yield from (f"  {name:10} {text}" for name, text in _site(site, zone))
+    if not status.sites:
+        yield f"{'Sites':12} none yet: the first hit of a page makes one"
     runs = "one is at work" if status.counting else "none is at work; start one: hitwall count"
     yield f"{'Counter':12} {runs}"
-    yield from spool(status.spool, zone)
+    yield from spool(status.spool, status.spool_most, zone)
     if status.canary:
         yield f"{'Canary':12} {_canary(status.canary, zone)}"
     reasons = ", ".join(f"{hits:,} {reason}" for reason, hits in sorted(status.refused.items()))
@@ -31,11 +34,13 @@ def lines(status: Status, zone: ZoneInfo) -> Iterator[str]:
     yield f"{'Forecast':12} {_forecast(status.forecast)}"
 
 
-def spool(waiting: Spooled, zone: ZoneInfo) -> Iterator[str]:
-    """A line where hits wait on disk."""
+def spool(waiting: Spooled, most: int, zone: ZoneInfo) -> Iterator[str]:
+    """A line where hits wait on disk, which may hold so many bytes of them."""
     if waiting.files:
+        is_full = waiting.bytes >= FULL * most
+        full = "; no more fit into HITWALL_SPOOL_MB, new ones are lost" if is_full else ""
         since = f", since {_time(waiting.oldest, zone)}" if waiting.oldest else ""
-        yield f"{'Spool':12} {size(waiting.bytes)} of hits wait on disk{since}"
+        yield f"{'Spool':12} {size(waiting.bytes)} of hits wait on disk{since}{full}"
 
 
 def _canary(known: Canary, zone: ZoneInfo) -> str:

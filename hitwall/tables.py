@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hitwall.bars import bar
-from hitwall.wording import age, change, count, label, many, percent, size
+from hitwall.wording import age, change, clean, count, label, many, percent, size
 from summaries import hooks
 from summaries.figures import RawHit, Series, SiteRow, Summary
 from summaries.tally import OTHER
@@ -36,7 +36,7 @@ def table(*columns: str) -> Table:
 
 
 def head(parts: Iterable[str]) -> Text:
-    first, *rest = parts
+    first, *rest = map(clean, parts)
     return Text.assemble((first, "bold"), *(f" · {part}" for part in rest), overflow="fold")
 
 
@@ -79,7 +79,9 @@ def series_table(found: Series, zone: ZoneInfo) -> Group:
         rows.add_row(_spoken(point.bucket).partition(" ")[2], count(point.hits), size(point.bytes), line)
     first, last = found.points[0].bucket, found.points[-1].bucket.partition(":")[2]
     span = _spoken(first) + (f" to {last.replace('T', ' ')}" if len(found.points) > 1 else "")
-    title = Text.assemble((found.site, "bold"), f" · {found.summary} · ", label(found.label), f" · {span}")
+    title = Text.assemble(
+        (clean(found.site), "bold"), f" · {found.summary} · ", label(found.label), f" · {span}"
+    )
     title.append(f" · {zone.key}")
     return Group(title, Text(f"{many(found.hits, 'hit')}, {size(found.bytes)}"), Text(), rows)
 
@@ -89,7 +91,7 @@ def sites_table(found: Iterable[SiteRow], now: datetime, zone: ZoneInfo) -> Grou
     rows = table("site", "hits", "visitors", "bytes", "last hit")
     for row in found:
         last = f"{age(row.last, now)} ago" if row.last else "never"
-        rows.add_row(row.site, count(row.hits), count(row.visitors), size(row.bytes), last)
+        rows.add_row(clean(row.site), count(row.hits), count(row.visitors), size(row.bytes), last)
     return Group(head(["today", f"{now.astimezone(zone):%Y-%m-%d}", zone.key]), Text(), rows)
 
 
@@ -97,7 +99,7 @@ def hit_line(found: RawHit, zone: ZoneInfo) -> Text:
     """One hit on one line: time, address, event or path, title, browser, referrer."""
     hit = found.hit
     line = Text(f"{hit.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", "dim", no_wrap=True, overflow="ellipsis")
-    line.append(f"  {hit.remote or '-':15}  ", "none")
+    line.append(f"  {clean(hit.remote or '-'):15}  ", "none")
     if hit.event:
         line.append_text(label(hit.event, "bold")).append(" ")
     line.append_text(label(hit.path + (f"?{hit.query}" if hit.query else "")))

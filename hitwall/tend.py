@@ -79,7 +79,7 @@ def status(as_json: bool) -> None:
         said = (
             msgspec.json.encode({"spool": waiting}).decode()
             if as_json
-            else "\n".join(spool(waiting, settings.timezone))
+            else "\n".join(spool(waiting, settings.spool_bytes, settings.timezone))
         )
         click.echo(said, nl=bool(said))
         raise

@@ -8,15 +8,8 @@ from rich.text import Text
 
 JOINERS = "\u200c\u200d"  # invisible, but scripts and emoji need them
 FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180e\u3164\uffa0"  # letters and marks that nobody sees
-UNSEEN = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-    "Zl",
-    "Zp",
-}  # escapes, turns of direction, what a terminal does not know
+# Escapes, turns of direction, what a terminal does not know.
+UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 BLANKS = "Zs"
 # Controls of eight bits, and turns of direction: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -96,10 +96,12 @@ class Ask {
     this.#controls.sites(this.#sites, site);
     if (!site) return;
     if (this.#summaries?.site !== site) {
-      this.#summaries = { site, all: inOrder((await get(summariesAt(site), signal)).summaries) };
+      const { summaries, personal } = await get(summariesAt(site), signal);
+      this.#summaries = { site, personal, all: inOrder(summaries) };
       remember("site", site);
     }
     this.#controls.summaries(this.#summaries.all.map(({ name }) => name), summary);
+    this.#controls.views(this.#summaries.personal || this.#question.view === "hits");
   }
 
   async #names(signal) {

@@ -69,6 +69,11 @@ export class AskControls {
     select.parentElement.hidden = all.length === 0;
   }
 
+  /** Whether there is more to see than numbers: who has no token sees no raw hits. */
+  views(several) {
+    find("views").hidden = !several;
+  }
+
   summaries(names, chosen) {
     const place = find("lists").firstElementChild;
     choices(place, names, () => {

@@ -1,7 +1,7 @@
 // Live, reconnecting or stale: how old what the page shows is, and what is wrong.
 
 import { find, put } from "./page.mjs";
-import { clock, crowded, decimal, notesLine, refusal, since, toScreen } from "./words.mjs";
+import { clock, crowded, decimal, notesLine, refusal, since, stillFor, toScreen } from "./words.mjs";
 
 const SAY = 2_000; // ms without a connection until the page says so
 const STALE = 10_000; // ms without a frame until the numbers dim; they come every 5 s
@@ -13,12 +13,13 @@ const FORBIDDEN = [401, 403];
 export function verdict(now, { frame, arrived, lost, answer }) {
   const gone = lost === null ? 0 : now - lost;
   if (answer.status === 404) return { state: "waiting", text: "waiting" };
-  if (frame && now - arrived >= STALE) return { state: "stale", text: `stale since ${since(frame.at, frame.at)}` };
+  const still = frame ? stillFor(frame) : 0;
+  if (frame && now - arrived + still >= STALE) return { state: "stale", text: `stale since ${since(Date.parse(frame.at) - still, frame.at)}` };
   if (FORBIDDEN.includes(answer.status)) return { state: "reconnecting", text: "no access" };
   if (crowded(answer)) return { state: "reconnecting", text: "full" };
   if (gone >= SAY) return { state: "reconnecting", text: "reconnecting" };
   if (!frame) return { state: "connecting", text: "connecting" };
-  return { state: "live", text: `live · ${decimal(Math.max(0, frame.lag || 0) + (now - arrived) / 1000)} s` };
+  return { state: "live", text: `live · ${decimal(Math.max(still / 1000, frame.lag || 0) + (now - arrived) / 1000)} s` };
 }
 
 const NO_ANSWER = { status: 0, retryAfter: 0, reason: "" };

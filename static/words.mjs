@@ -127,6 +127,7 @@ const NOTES = {
   redis: "Redis is gone; the numbers stand still",
   behind: "The counter is behind; newer hits are stored but not counted yet",
   spool: "Hits wait on disk and will be counted",
+  full: "No more hits fit on disk; new ones are lost until Redis takes what waits",
   canary: "No test hit has come to the screen",
 };
 
@@ -135,11 +136,22 @@ function noteText({ what, bytes: size }) {
   return NOTES[what] ?? clean(what);
 }
 
-/** One plain line from the frame's notes, empty when all is well. */
+/** Milliseconds for which the numbers had stood still when the frame was made, because Redis is gone; else 0. */
+export function stillFor({ notes, at }) {
+  const gone = (notes ?? []).find(({ what, since: begin }) => what === "redis" && begin);
+  return gone ? Math.max(0, Date.parse(at) - Date.parse(gone.since)) : 0;
+}
+
+/** One plain line from the frame's notes, empty when all is well. What another note explains is left out. */
 export function notesLine({ notes, at }) {
-  return (notes ?? []).map((note) => {
-    const text = noteText(note);
-    return note.since ? `${text}, since ${since(note.since, at)}.` : `${text}.`;
+  const explained = (notes ?? []).some(({ what }) => what === "redis" || what === "behind");
+  const told = (notes ?? []).filter(({ what }) => !(explained && what === "canary"));
+  let before = "";
+  return told.map((note) => {
+    const moment = note.since ? since(note.since, at) : "";
+    const again = moment === before;
+    before = moment || before;
+    return moment && !again ? `${noteText(note)}, since ${moment}.` : `${noteText(note)}.`;
   }).join(" ");
 }
 

@@ -16,7 +16,7 @@ from summaries.problems import problem
 from summaries.queries import LONGEST
 from summaries.questions import BadQuestion, NotKnown
 from summaries.replies import Reply, respond
-from summaries.views import NoneStored, Views
+from summaries.views import Busy, NoneStored, Views
 from tracker.hit import BadHit
 from tracker.posting import MAX_BODY
 from tracker.settings import NoArchive
@@ -58,6 +58,7 @@ def _explain(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(NotAcceptable, lambda wrong: problem(406, str(wrong)))
     blueprint.register_error_handler(NoArchive, lambda wrong: problem(503, str(wrong)))
     blueprint.register_error_handler(BadHit, lambda wrong: problem(wrong.status, str(wrong)))
+    blueprint.register_error_handler(Busy, lambda wrong: problem(503, str(wrong)))
     blueprint.register_error_handler(RedisError, lambda wrong: problem(503, AWAY))
     blueprint.register_error_handler(NoneStored, _refuse_hits)
     blueprint.app_errorhandler(HTTPException)(_refuse)

@@ -45,18 +45,14 @@ local texts = {}
 local function text(number)
   local known = texts[number]
   if not known then
-    known = string.format('%d', number)
+    -- `+` takes a field that holds no whole number for what it looks like, or fails
+    if not (number >= 0 and number < math.huge and number % 1 == 0) then
+      error('a field of a counter holds no whole number')
+    end
+    known = string.format('%d', math.min(number, MOST))
     texts[number] = known
   end
   return known
-end
-
--- A sum, which must be a whole number: `+` takes a field that holds another for what it looks like, or fails.
-local function whole(sum)
-  if not (sum >= 0 and sum < math.huge and sum % 1 == 0) then
-    error('a field of a counter holds no whole number')
-  end
-  return math.min(sum, MOST)
 end
 
 -- The values of these fields, false where there is none.
@@ -111,12 +107,12 @@ local function add(place, announced, labels, hits, bytes)
   local sums, sizes, best, rest_hits, rest_bytes = {}, {}, {}, 0, 0
 
   local function put(label, total, size, grown)
-    if not (total >= 0 and total <= MOST and total % 1 == 0 and size >= 0 and size <= MOST and size % 1 == 0) then
-      total, size = whole(total), whole(size)
-    end
-    sums[#sums + 1], sums[#sums + 2] = label, text(total)
+    local count = #sums
+    sums[count + 1], sums[count + 2] = label, text(total)
+    local told = size == 0 or text(size)
     if grown then
-      sizes[#sizes + 1], sizes[#sizes + 2] = label, text(size)
+      count = #sizes
+      sizes[count + 1], sizes[count + 2] = label, told
     end
     rank(best, announced, label, total, size)
   end

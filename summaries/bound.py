@@ -13,9 +13,7 @@ from tracker.settings import Settings
 ENTRY = 128  # bytes of a raw hit besides its JSON: 14 to 83
 LABEL = 112  # bytes of a label in a hash with its number, besides its text: 63 to 87, and a table that grows
 COUNTER = 512  # bytes of a counter besides its labels: its key, its expiry, an empty hash
-SITE = (
-    16 * 14_336 + 16_384
-)  # bytes of the visitors of 16 minutes, 12 to 14 kB each; cursor, failures, positions
+SITE = 16 * 14_336 + 16_384  # bytes of 16 minutes' visitors, 12 to 14 kB each; cursor, failures, positions
 MEASURES = 2  # hashes of a counter: hits and bytes
 
 

@@ -41,7 +41,7 @@ class Checks:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._redis = redis
         self._settings = settings
-        self._most = settings.spool_mb * 2**20  # bytes
+        self._most = settings.spool_bytes
         self._max_lag = settings.max_lag
         self._period = settings.canary
         self._lock = Lock()
@@ -89,16 +89,20 @@ class Checks:
         return ""
 
     def _spool_trouble(self, found: Health) -> str:
-        if found.spool.bytes < FULL * self._most:
+        if not self._is_full(found):
             return ""
         waits = f"{found.spool.bytes / 1e6:.1f} MB of hits wait on disk"
         return f"The spool is full: {waits}, HITWALL_SPOOL_MB is {self._most // 2**20}"
+
+    def _is_full(self, found: Health) -> bool:
+        return found.spool.bytes >= FULL * self._most
 
     def notes(self, found: Health, now: datetime) -> list[Note]:
         """What a wall says of hits on disk, and of a canary that does not come through."""
         told: list[Note] = []
         if found.spool.files:
-            told.append({"what": "spool", "bytes": found.spool.bytes, **_since(found.spool.oldest)})
+            what = "full" if self._is_full(found) else "spool"
+            told.append({"what": what, "bytes": found.spool.bytes, **_since(found.spool.oldest)})
         late = found.canary.late(self._period, now) if found.canary else None
         if late:
             told.append({"what": "canary", **_since(late)})

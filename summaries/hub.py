@@ -91,7 +91,8 @@ class Hub:
                 self._listen()
                 self._refresh()
                 self._health = self._checks.now()
-                pause, self._down = TICK, None
+                self._back()
+                pause = TICK
             except RedisError as error:
                 self._lost(error)
                 gevent.sleep(pause)
@@ -137,6 +138,11 @@ class Hub:
         for watched in self._sites.values():
             watched.asked = watched.heard = False
         self._pubsub.close()
+
+    def _back(self) -> None:
+        if self._down is not None:
+            self._down = None
+            log.warning("walls go on")
 
     def _refresh(self) -> None:
         """Bring every site up to date; one that cannot be read, its node away for one, stands still alone."""

@@ -10,7 +10,7 @@ from redis import Redis
 from summaries.figures import SiteRow
 from summaries.tally import OTHER
 from tracker import keys
-from tracker.entries import START, read_hit
+from tracker.entries import START, order, read_hit
 from tracker.foreign import undisturbed
 
 SITES = 100  # of one round trip
@@ -108,7 +108,10 @@ def _check(hashes: Iterable[Mapping[bytes, bytes]]) -> None:
 
 
 def _cursor(found: bytes | None) -> str:
-    return found.decode() if found else START
+    """Raises ValueError where it is no stream id."""
+    cursor = found.decode() if found else START
+    order(cursor)
+    return cursor
 
 
 def _sum(values: Sequence[bytes]) -> int:

@@ -25,14 +25,17 @@ SECURITY = {
 REFUSALS = {
     "400": "A parameter or the body cannot be used.",
     "401": "The token is missing.",
+    "403": "Without a token it answers under the names of its own machine alone, and of HITWALL_URL.",
     "404": "There is no such site, summary or report.",
     "406": "None of the formats is accepted.",
+    "411": "The body came as chunks: send it whole, with its Content-Length. The answer is the doors' pixel.",
     "413": "The body holds too much.",
     "415": "The Content-Type is none of those taken, or the body is compressed.",
     "422": "None of the hits was stored, or the Idempotency-Key came with another body before.",
-    "503": "Redis is out of reach; ask again.",
+    "503": "Redis is out of reach, or too much is asked at once; ask again.",
 }
-POSTED = ("413", "415", "422")  # what only a body can bring about
+UNREAD = "411"  # refused before anybody has looked where it goes
+POSTED = ("411", "413", "415", "422")  # what only a body can bring about
 KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -73,7 +76,7 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "securitySchemes": SECURITY,
-            "responses": {status: _refusal(said, schemas[Problem]) for status, said in REFUSALS.items()},
+            "responses": {status: _refusal(status, schemas[Problem]) for status in REFUSALS},
         },
     }
 
@@ -138,5 +141,6 @@ def _in_query(kind: type[msgspec.Struct]) -> Iterable[dict[str, Any]]:
         } | ({"example": schema["examples"][0]} if "examples" in schema else {})
 
 
-def _refusal(said: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"description": said, "content": {MIMETYPE: {"schema": schema}}}
+def _refusal(status: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    content = {"image/gif": {}} if status == UNREAD else {MIMETYPE: {"schema": schema}}
+    return {"description": REFUSALS[status], "content": content}

@@ -116,10 +116,14 @@ class Described(msgspec.Struct, frozen=True):
 
 
 class Summaries(msgspec.Struct, frozen=True):
-    """The summaries of a site, by name."""
+    """The summaries of a site that who asks may see, by name."""
 
     site: str
     summaries: list[Described]
+    personal: Annotated[
+        bool,
+        Meta(description="Whether who asks may see what is about people: addresses, visitors, raw hits."),
+    ]
 
 
 class ReportQuery(Plain, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Questions: sites, summaries, series and raw hits, as the API and the command line ask for them."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec.structs import asdict
@@ -43,9 +43,10 @@ class Questions:
     def of(cls, settings: Settings, redis: Redis) -> "Questions":
         return cls(redis, settings, chosen(settings))
 
-    def sites(self, now: datetime) -> list[SiteRow]:
-        """Every site and its numbers of today, by name."""
-        return list(self._lookup.sites(sorted(self._sites.all()), self.calendar.bucket("day", now)))
+    def sites(self, now: datetime, wanted: Callable[[str], bool] | None = None) -> list[SiteRow]:
+        """Every site that is wanted and its numbers of today, by name."""
+        names = sorted(filter(wanted, self._sites.all()))
+        return list(self._lookup.sites(names, self.calendar.bucket("day", now)))
 
     def names(self) -> list[str]:
         """The summaries that are counted, by name."""

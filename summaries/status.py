@@ -62,6 +62,7 @@ class Status:
     maxmemory: bool  # whether the limit is one that was set, else the memory of Redis's machine
     forecast: Forecast  # of a cluster, that of the node which is full first
     spool: Spooled = NOTHING  # of the doors, on this machine's disk
+    spool_most: int = 0  # bytes it may hold
     canary: Canary | None = None  # the last ones
 
 
@@ -95,6 +96,7 @@ class Observer:
             maxmemory=all(memory.maxmemory for memory in memories.values()),
             forecast=soonest([forecast(parts[name], m.used, m.limit or inf) for name, m in memories.items()]),
             spool=on_disk(self.settings),
+            spool_most=self.settings.spool_bytes,
             canary=last(self.redis),
         )
 

@@ -5,9 +5,11 @@ from typing import Any
 
 from flask import g, request
 from gevent import get_hub
+from gevent.lock import BoundedSemaphore
 
 from summaries import queries as q
 from summaries.endpoints import ENDPOINTS
+from summaries.frame import PERSONAL
 from summaries.openapi import document
 from summaries.questions import BadQuestion, NotKnown, Questions, Span, Window, Wish
 from summaries.replies import Reply
@@ -18,6 +20,12 @@ from tracker.posting import MAX_BODY, Posted, Posting
 from tracker.settings import Settings
 
 WEEK = timedelta(days=7)  # of a report, where no time is named
+AT_ONCE = 3  # summaries read in a process; they take turns with the doors, some 5 ms each
+LONGEST = 10  # seconds that others wait for theirs
+
+
+class Busy(RuntimeError):
+    """More is asked at once than a process answers beside its doors."""
 
 
 class NoneStored(ValueError):
@@ -36,24 +44,30 @@ class Views:
         self._settings = settings
         self._ask = questions
         self._posting = posting
+        self._reading = BoundedSemaphore(AT_ONCE)
         self._document: dict[str, Any] = document(ENDPOINTS)
 
     def sites(self, query: q.Plain) -> Reply:
         """Those that may be seen by who asks."""
-        rows = self._ask.sites(datetime.now(UTC))
-        if g.get("stranger"):
-            rows = [row for row in rows if self._settings.is_public(row.site)]
+        wanted = self._settings.is_public if g.get("stranger") else None
+        rows = self._ask.sites(datetime.now(UTC), wanted)
         return Reply(q.Sites(rows), rows)
 
     def summaries(self, query: q.Plain, site: str) -> Reply:
-        cursors = self._ask.cursors(site)
-        rows = [q.Described(name, about, cursors[name]) for name, about in self._ask.described().items()]
-        return Reply(q.Summaries(site, rows), rows)
+        cursors, hidden = self._ask.cursors(site), PERSONAL if g.get("stranger") else ()
+        told = {name: about for name, about in self._ask.described().items() if name not in hidden}
+        rows = [q.Described(name, about, cursors[name]) for name, about in told.items()]
+        return Reply(q.Summaries(site, rows, not hidden), rows)
 
     def summary(self, query: q.SummaryQuery, site: str, summary: str) -> Reply:
         span = self._span(query, datetime.now(UTC))
         wish = Wish(query.limit, query.page, query.order, query.search)
-        found = self._ask.summary(site, summary, span, wish)
+        if not self._reading.acquire(timeout=LONGEST):
+            raise Busy("Too much is asked at once; ask again.")
+        try:
+            found = self._ask.summary(site, summary, span, wish)
+        finally:
+            self._reading.release()
         pages = {}
         if query.page * query.limit < found.matching:
             pages["next"] = {"page": str(query.page + 1)}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hitwall.redis_server import dying_with_parent
-from tests.service import ROOT, TIMEOUT
+from tests.service import ROOT, TIMEOUT, Service
 from tests.waiting import until
 
 SHIPPED = ROOT / "docker" / "nginx.conf"
@@ -46,6 +46,20 @@ def configured(place: Path, **values: str) -> str:
     text = VARIABLE.sub(lambda found: values[found[1]], SHIPPED.read_text())
     text = text.replace("/tmp/", f"{place}/").replace("/dev/stdout", f"{place}/access.log")
     return text.replace("worker_processes auto", "worker_processes 2")
+
+
+@contextmanager
+def two_webs(url: str, **settings: str) -> Iterator[list[Service]]:
+    """Two web processes and a counter on the Redis at that address, until the end."""
+    both = [Service(url, trusted_proxies="1", **settings) for _ in range(2)]
+    try:
+        both[0].start("count")
+        for service in both:
+            service.start("serve")
+        yield both
+    finally:
+        for service in both:
+            service.stop()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 from redis import Redis
@@ -68,7 +68,9 @@ class Service:
             preexec_fn=dying_with_parent(),
         )
         if name == "serve":
-            until(self.answers, 30)
+            process = self.processes[name]
+            until(lambda: self.answers() or process.poll() is not None, 30)
+            assert process.poll() is None, "the web process has ended"
 
     def answers(self) -> bool:
         try:
@@ -126,10 +128,19 @@ class Service:
             return next(frame for frame in frames if frame["hits"] == hits)
 
 
+S = TypeVar("S", bound=Service)
+
+
 @contextmanager
 def running(url: str, **settings: str) -> Iterator[Service]:
     """Web process and counter on the Redis at `url`, until the end."""
-    service = Service(url, **settings)
+    with at_work(Service(url, **settings)) as service:
+        yield service
+
+
+@contextmanager
+def at_work(service: S) -> Iterator[S]:
+    """The same of a service that is made already."""
     try:
         service.start("count")
         service.start("serve")

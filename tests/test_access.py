@@ -146,6 +146,14 @@ def test_people_and_raw_hits_of_a_public_site_are_its_owner_s(build: Build, redi
         assert status(stranger, target, Authorization=f"Bearer {TOKEN}") == 200, target
 
 
+def test_to_strangers_no_summary_is_named_that_they_cannot_see(build: Build) -> None:
+    stranger = build(token=TOKEN, public=("*",))
+    for headers, personal in (({}, False), ({"Authorization": f"Bearer {TOKEN}"}, True)):
+        told = stranger.get(f"/api/{OURS}/summaries", headers=headers).get_json()
+        assert told["personal"] is personal
+        assert ({"ip", "visitor"} <= {row["name"] for row in told["summaries"]}) is personal
+
+
 def test_sites_that_are_public_make_the_others_need_a_token_on_loopback_too(build: Build) -> None:
     stranger = build(public=(OURS,))
     assert status(stranger, address("live.stream")) == 200

@@ -152,5 +152,8 @@ def test_what_somebody_else_has_put_under_its_key_is_set_aside(redis: Redis) -> 
     for field in ("seconds", "at"):
         redis.hset(keys.CANARY, field, "nonsense")
         assert canary.last(redis) is None
+    for seconds in ("inf", "nan", "-1", "1e300"):
+        redis.hset(keys.CANARY, mapping={"seconds": seconds, "at": NOW.isoformat()})
+        assert canary.last(redis) is None  # else walls would get what is no JSON
         redis.hset(keys.COUNTING, "lag", "nonsense")
         assert reported(redis) is None

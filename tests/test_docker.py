@@ -22,7 +22,7 @@ from redis import AuthenticationError, Redis, RedisError
 
 from hitwall.cli import main
 from hitwall.redis_server import dying_with_parent, find_server
-from tests.service import ROOT, TIMEOUT, Service, children, total
+from tests.service import ROOT, TIMEOUT, Service, at_work, children, total
 from tests.waiting import until
 from tracker.settings import Settings, variable
 
@@ -215,13 +215,9 @@ class Confined(Service):
 def confined(url: str, data: Path) -> Iterator[Confined]:
     data.mkdir()
     os.chown(data, NOBODY, NOBODY)
-    service = Confined(url, data=str(data), workers="2", token="a-token-that-nobody-guesses")
-    try:
-        service.start("count")
-        service.start("serve")
+    made = Confined(url, data=str(data), workers="2", token="a-token-that-nobody-guesses")
+    with at_work(made) as service:
         yield service
-    finally:
-        service.stop()
 
 
 def test_serve_and_count_run_as_process_1_of_nobody_on_a_read_only_root_and_end_in_time(

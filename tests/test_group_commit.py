@@ -228,7 +228,7 @@ def test_an_outage_is_told_once_and_its_end(
         commit.append(hit(f"/{n}"))
     raw.beforehand = lambda: None
     Replayer(raw, commit).round()
-    said = ["1 times Redis took no hits, they wait on disk: cut off", "Redis takes hits again"]
+    said = ["Redis takes no hits, they wait on disk (tries: 1): cut off", "Redis takes hits again"]
     assert [record.getMessage() for record in caplog.records] == said
 
 

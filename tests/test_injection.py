@@ -48,6 +48,8 @@ TEXTS = [
     "=cmd|'/c calc'!A1",
 ]
 
+FIELDS = ("title", "referrer", "agent", "language", "visitor", "username", "query", "remote", "source")
+
 pytestmark = pytest.mark.usefixtures("shell")
 
 
@@ -57,7 +59,7 @@ def hostile(redis: Redis) -> Redis:
     said: dict[str, Any] = {}
     hits = []
     for text in TEXTS:
-        said = dict.fromkeys(("title", "referrer", "agent", "language", "visitor", "username", "query"), text)
+        said = dict.fromkeys(FIELDS, text)
         said |= {
             "headers": {"DNT": text},
             "params": {"utm_source": text, text: text},
@@ -105,6 +107,13 @@ def test_json_says_everything_and_a_terminal_obeys_nothing_of_it(hostile: Redis,
     assert all(json.loads(document) is not None for document in documents)
     if "hits" in command[1:]:
         assert "\\u009b" in answer
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_law_12_what_only_looks_like_a_site_is_none_that_a_terminal_obeys(redis: Redis, text: str) -> None:
+    store(redis, [hit()])
+    redis.sadd(keys.SITES, text)
+    assert unseen(told("sites") + told("top", "url", "--site", text)) == []
 
 
 @pytest.mark.parametrize("command", MISTAKES, ids=repr)

@@ -32,10 +32,11 @@ from tests.logs import (
 from tracker import keys, log_import, log_lines
 from tracker.backlog import FULL, Backlog
 from tracker.connection import connect
+from tracker.fields import printable
 from tracker.log_file import KEPT, BadLog, LogFile
 from tracker.log_import import LOG_SEEN, Interrupted, LogImport, insist
 from tracker.log_lines import CHUNK, MAX_LINE, Lines, Place
-from tracker.log_reader import LogReader, Tally, printable
+from tracker.log_reader import LogReader, Tally
 from tracker.raw import START, Moved, RawLog
 from tracker.visitors import Visitors
 

@@ -153,6 +153,27 @@ def test_its_directory_goes_with_the_process_and_one_that_was_left_with_the_next
     assert set(tmp_path.glob(f"{BEGIN}*")) == {young}
 
 
+STRANGER = """
+import os, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+os.geteuid = lambda: 12345
+from hitwall.measuring import directory
+with directory():
+    print("begun")
+"""
+
+
+def test_a_place_that_somebody_else_has_made_is_left_alone_and_holds_up_no_start(tmp_path: Path) -> None:
+    planted = tmp_path / f"{BEGIN}planted"
+    planted.mkdir()
+    os.mkfifo(planted / "lock")  # whoever opens it waits until somebody reads
+    os.utime(planted / "lock", (0, 0))
+    command = [sys.executable, "-c", STRANGER, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "begun\n", done.stderr
+    assert planted.exists()
+
+
 def test_an_application_that_counts_itself_gets_no_metrics_of_ours() -> None:
     code = (
         "import sys, tracker.extension, tracker.storage.http, tracker.storage.redis_db, tracker.storage.sql;"

@@ -10,7 +10,7 @@ from redis import Redis
 
 from hitwall.redis_server import RedisServer
 from tests.hits import FIREFOX
-from tests.nginx import Nginx, nginx
+from tests.nginx import Nginx, nginx, two_webs
 from tests.service import Service
 from tests.waiting import until
 from tracker.raw import START, RawLog
@@ -19,22 +19,12 @@ TOKEN = "a-token-that-nobody-guesses"
 
 
 @pytest.fixture(scope="module")
-def webs(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service]]:
+def webs(redis_server: RedisServer) -> Iterator[list[Service]]:
     """Two web processes and a counter, for all tests of this module; nobody empties Redis meanwhile."""
     with Redis.from_url(redis_server.url) as client:
         client.flushdb()
-    shared = {"token": TOKEN, "trusted_proxies": "1"}
-    both = [
-        Service(redis_server.url, data=str(tmp_path_factory.mktemp(name)), **shared) for name in ("a", "b")
-    ]
-    try:
-        both[0].start("count")
-        for service in both:
-            service.start("serve")
+    with two_webs(redis_server.url, token=TOKEN) as both:
         yield both
-    finally:
-        for service in both:
-            service.stop()
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,17 @@ def test_every_endpoint_is_in_the_document_with_what_it_takes_and_gives() -> Non
         assert ("requestBody" in operation) == bool(each.takes)
 
 
+def test_every_refusal_of_the_guard_and_of_the_server_is_in_the_document(told: Service) -> None:
+    chunks = told.get("/api/hits", "POST", Transfer_Encoding="chunked")
+    elsewhere = told.get(f"/api/{SITE}/summaries", Host="evil.example")
+    for answer, path, method in ((chunks, "/api/hits", "post"), (elsewhere, "/api/{site}/summaries", "get")):
+        whole = document(ENDPOINTS)
+        named = whole["paths"][path][method]["responses"][str(answer.status)]["$ref"]
+        content = whole["components"]["responses"][named.rpartition("/")[2]]["content"]
+        assert set(content) == {answer.headers["Content-Type"]}
+    assert (chunks.status, elsewhere.status) == (411, 403)
+
+
 def test_every_schema_of_the_document_is_one_and_every_reference_leads_somewhere() -> None:
     whole = document(ENDPOINTS)
     for name, schema in whole["components"]["schemas"].items():

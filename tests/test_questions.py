@@ -18,6 +18,7 @@ from summaries.counting import Counting
 from summaries.fold import fold
 from summaries.questions import BadQuestion, NotKnown, Questions, Row, Span, Total, Window, Wish
 from tests.hits import PROPERTY, SITE, generated_hits, hit
+from tracker import keys
 from tracker.hit import Hit
 from tracker.raw import START, RawLog, order
 from tracker.settings import Settings
@@ -274,3 +275,13 @@ def test_every_summary_says_what_it_counts(redis: Redis) -> None:
     described = store(redis, []).described()
     assert list(described) == sorted(HOOKS)
     assert all(described.values())
+
+
+def test_a_cursor_that_is_none_is_set_aside_and_the_numbers_are_there(redis: Redis) -> None:
+    RawLog(redis).append(SITE, [hit(at=NOW)], "test", 1)
+    Counting.of(SETTINGS, redis).step(SITE)
+    redis.hset(keys.cursor(SITE), "url", "\x1b[31m")
+    found = Questions.of(SETTINGS, redis).summary(
+        SITE, "url", Span.of(CALENDAR, "day", ("2020-11-21", "", ""), NOW), Wish()
+    )
+    assert (found.hits, found.cursor) == (1, START)

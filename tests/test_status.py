@@ -310,17 +310,20 @@ def test_the_command_speaks_to_people_and_to_programs(redis: Redis, redis_url: s
     assert "none is at work; start one: hitwall count" in said.output
     found = json.loads(CliRunner().invoke(main, ["status", "--json"], env=environ).stdout)
     assert [site["hits"] for site in found["sites"]] == ([hits] if hits else [])
-    told = {"sites", "counting", "refused", "used", "limit", "maxmemory", "forecast", "spool", "canary"}
-    assert set(found) == told
+    told = {"sites", "counting", "refused", "used", "limit", "maxmemory", "forecast", "spool"}
+    assert set(found) == told | {"spool_most", "canary"}
+    assert ("none yet" in said.output) is (hits == 0)
     assert START not in said.output
 
 
 def test_hits_on_disk_and_the_canary_have_a_line() -> None:
-    came = replace(STATUS, canary=Canary(0.118, NOW), spool=Spooled(2, 12_345_678, NOW))
+    came = replace(STATUS, canary=Canary(0.118, NOW), spool=Spooled(2, 12_345_678, NOW), spool_most=2**28)
     assert list(lines(came, UTC_ZONE))[6:8] == [
         "Spool        12.3 MB of hits wait on disk, since 2126-11-21 06:31",
         "Canary       0.12 s from hit to screen, 2126-11-21 06:31",
     ]
+    full = list(lines(replace(came, spool_most=12_900_000), UTC_ZONE))[6]
+    assert full.endswith("06:31; no more fit into HITWALL_SPOOL_MB, new ones are lost")
     fails = replace(STATUS, canary=Canary(failing=NOW))
     assert list(lines(fails, UTC_ZONE))[6] == "Canary       none has come through since 2126-11-21 06:31"
 
@@ -335,6 +338,7 @@ def test_without_redis_it_tells_what_waits_on_disk_and_fails(
         said = CliRunner().invoke(main, ["status", *options], env=environ)
     assert said.exit_code == 1
     assert "Redis cannot be used" in said.stderr
+    assert "REDIS_URL" in said.stderr
     assert "secret" not in said.output
     if options:
         assert json.loads(said.stdout)["spool"]["files"] == 1

@@ -20,13 +20,8 @@ NOWHERE = "-"  # in place of an address of which no form is kept
 COUNTRY = ("country", "country_code")  # entries of ip_info that stay beside a hash
 IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9]|\.[0-9])")
 IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}(?:(?::|%3[Aa])[0-9A-Fa-f]{0,4}){2,8}")  # a query may escape colons
-CLEAN = (
-    "at",
-    "site",
-    "source",
-    "remote",
-    "visitor",
-)  # fields that tell of other things, or of this by design
+# Fields that tell of other things, or of this by design.
+CLEAN = ("at", "site", "source", "remote", "visitor")
 TEXTS = [name for name, kind in Hit.__annotations__.items() if kind is str and name not in CLEAN]
 DICTS = [name for name, kind in Hit.__annotations__.items() if getattr(kind, "__origin__", None) is dict]
 

@@ -3,7 +3,6 @@
 What lies under the keys it needs and is none of ours is set aside, and does not hold up the site.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +13,9 @@ from redis.exceptions import NoScriptError
 from tracker import keys
 from tracker.cluster import Cluster
 from tracker.cluster_map import name_of
-from tracker.foreign import set_aside
+from tracker.foreign import BROKEN, set_aside, undisturbed
 
 REPLICATED = 300  # milliseconds that replicas get to tell that they have a batch; a visitor is waiting
-# What Redis says of a key that holds something else; all other errors go away by themselves or are mended.
-BROKEN = re.compile("WRONGTYPE|last possible ID|attempt to compare")
 
 
 class TooFewReplicas(RedisError):
@@ -45,12 +42,7 @@ class Append:
 
     def name(self, site: str) -> None:
         """Say that there is such a site. Raises RedisError."""
-        try:
-            self._redis.sadd(keys.SITES, site)
-        except ResponseError as error:
-            if not BROKEN.search(str(error)) or not set_aside(self._redis, {keys.SITES: "set"}):
-                raise
-            self._redis.sadd(keys.SITES, site)
+        undisturbed(self._redis, [keys.SITES], lambda: self._redis.sadd(keys.SITES, site))
 
     def _stored(self, places: Sequence[str], args: Sequence[Any]) -> list[int]:
         if not self._replicas:

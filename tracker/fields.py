@@ -35,6 +35,13 @@ def params(query: str) -> dict[str, str]:
     return found
 
 
+def printable(value: str) -> str:
+    """The text with escapes such as \\x1b for all that a terminal would obey instead of show."""
+    if value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
 def _lenient(part: str) -> str:
     return _seen(unquote_to_bytes(part.replace("+", " ")).decode("utf-8", "replace"))
 

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from tracker.addresses import Addresses
+from tracker.fields import printable
 from tracker.hit import BadHit, Hit
 from tracker.log_hits import parse
 from tracker.log_lines import MAX_LINE
@@ -84,8 +85,3 @@ class LogReader:
         if self.visitors.mode == "hash":
             hit = msgspec.structs.replace(hit, visitor=self.visitors.hashed(hit))
         return self.addresses.kept(hit)
-
-
-def printable(text: str) -> str:
-    """The text with escapes for what a terminal would obey instead of show."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -35,7 +35,7 @@ class Outages:
         self._rest = 0.0
         self._ended = float("-inf")  # when the last one was over, monotonic
         self._is_told = False
-        self._begun = Seldom(log, logging.ERROR, "%d times Redis took no hits, they wait on disk: %s")
+        self._begun = Seldom(log, logging.ERROR, "Redis takes no hits, they wait on disk (tries: %d): %s")
 
     def holds(self, site: str) -> bool:
         """Whether the site's hits are not worth a try."""

@@ -39,7 +39,7 @@ class Replayer:
         self._stored = 0  # hits that Redis has taken in this round, or had
         self._read = 0.0  # seconds of work that reading took in this round
         self._out: set[str] = set()  # servers and sites that have taken nothing in this round
-        self._failed = Seldom(log, logging.WARNING, "%d times what waits on disk could not go: %s")
+        self._failed = Seldom(log, logging.WARNING, "what waits on disk cannot go yet (tries: %d): %s")
 
     def start(self) -> None:
         """From now on, until the process ends; it may end at any moment."""

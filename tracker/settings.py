@@ -124,7 +124,7 @@ class Settings:
         for name in environ:
             if name.startswith(PREFIX) and name not in known:
                 near = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
+                hint = f"; did you mean {near[0]}?" if near else "."
                 raise BadSetting(f"{name} is no setting of Hitwall{hint} See: hitwall settings")
         return cls(**{row.name: _value(name, row, environ) for name, row in known.items()})
 
@@ -141,6 +141,11 @@ class Settings:
     def address(self) -> str:
         """Host and port in one, as an address has them."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def spool_bytes(self) -> int:
+        """What the doors may keep on disk."""
+        return self.spool_mb * 2**20
 
     def running_redis(self) -> str:
         """REDIS_URL, or where the embedded Redis of this data directory listens just now."""

@@ -221,6 +221,16 @@ def test_a_browser_of_a_stranger_sees_the_public_site_alone(
             expect(wall.locator("#hits")).to_have_text("\u2013")
             wall.goto(f"{guarded.base}/ask?site=open.example&summary=url&bucket=month")
             expect(wall.locator("#labels tbody bdi")).to_have_text(["/"], timeout=SOON)
+            expect(
+                wall.locator("#views")
+            ).to_be_hidden()  # no raw hits, no addresses: nothing that ends in a refusal
+            expect(wall.locator("#lists input[value=ip], #lists input[value=visitor]")).to_have_count(0)
+            wall.goto(
+                f"{guarded.base}/ask?site=open.example&view=hits&bucket=month&token=a-token-of-the-tests"
+            )
+            expect(wall.locator("#views")).to_be_visible()
+            expect(wall.locator("#lists input[value=ip]")).to_have_count(1)
+            expect(wall.locator("#log tbody tr")).to_have_count(1)
 
 
 @pytest.mark.parametrize(("ancestors", "is_shown"), [("self", False), ("http://127.0.0.1:*", True)])

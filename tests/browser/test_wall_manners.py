@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -252,6 +253,20 @@ def test_every_text_stands_out_from_what_is_behind_it(
     wall.goto(f"{service.base}/?site=nobody-{scheme}.example")
     expect(wall.locator("#waiting")).to_be_visible(timeout=SOON)
     legible(wall, 10)
+
+
+def test_frames_that_come_while_redis_is_gone_do_not_keep_a_wall_live(
+    guest: Guest, service: Service, site: Callable[[], Visited]
+) -> None:
+    visited = site()
+    frame = service.frame(1, visited.name, "month")
+    frame["notes"] = [{"what": "redis", "since": frame["at"]}]
+    later = datetime.fromisoformat(frame["at"]) + timedelta(seconds=10)
+    wall = guest().new_page()
+    plays(wall, event(frame) + event(frame | {"at": later.isoformat()}))
+    wall.goto(f"{service.base}/{visited.wall}")
+    expect(wall.locator("body")).to_have_attribute("data-state", "stale", timeout=SOON)
+    expect(wall.locator("#notes")).to_contain_text("Redis is gone; the numbers stand still, since")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

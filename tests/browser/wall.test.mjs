@@ -110,4 +110,21 @@ test("hits on disk are told with their size, where it is known", () => {
   const at = "2026-11-21T06:31:11Z";
   assert.match(words.notesLine({ at, notes: [{ what: "spool", bytes: 12_345_678 }] }), /^12[.,]3 MB of hits wait on disk and will be counted\.$/);
   assert.equal(words.notesLine({ at, notes: [{ what: "spool" }] }), "Hits wait on disk and will be counted.");
+  assert.match(words.notesLine({ at, notes: [{ what: "full", bytes: 1 }] }), /new ones are lost/);
+});
+
+test("one trouble is told once: its moment, and no canary beside what holds it up", () => {
+  const [at, begun] = ["2026-11-21T06:31:11Z", "2026-11-21T06:30:59Z"];
+  const notes = ["redis", "spool", "canary"].map((what) => ({ what, since: begun }));
+  const line = words.notesLine({ at, notes });
+  assert.match(line, /^Redis is gone; the numbers stand still, since [^.]+\. Hits wait on disk and will be counted\.$/);
+  assert.match(words.notesLine({ at, notes: notes.slice(2) }), /^No test hit has come to the screen, since [^.]+\.$/);
+});
+
+test("how long the numbers had stood still is the frame's own arithmetic", () => {
+  const frame = { at: "2026-11-21T06:31:11Z", notes: [{ what: "redis", since: "2026-11-21T06:31:05Z" }] };
+  assert.equal(words.stillFor(frame), 6000);
+  assert.equal(words.stillFor({ ...frame, notes: [{ what: "redis" }] }), 0);
+  assert.equal(words.stillFor({ ...frame, notes: [{ what: "behind", since: "2026-11-21T06:31:05Z" }] }), 0);
+  assert.equal(words.stillFor({ at: frame.at }), 0);
 });

@@ -4,7 +4,7 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from urllib.parse import quote, urlsplit
@@ -126,8 +126,17 @@ def load(
 ) -> Iterator[Load]:
     """So many visitors click at that service, with `pace` seconds between two hits of each, until the end."""
     running = Load(base, site, most, pace, post, longest)
-    running.start(visitors)
-    try:
+    with together([running], visitors):
         yield running
+
+
+@contextmanager
+def together(loads: Sequence[Load], visitors: int) -> Iterator[None]:
+    """The loads go on at the same time, each with so many visitors, until the end."""
+    try:
+        for each in loads:
+            each.start(visitors)
+        yield
     finally:
-        running.stop()
+        for each in loads:
+            each.stop()

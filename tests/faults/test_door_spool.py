@@ -3,7 +3,6 @@
 import os
 import resource
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.disk import small_disk
 from tests.faults.ledger import Table, settle
 from tests.faults.load import Load, load
-from tests.faults.world import OwnRedis, more
-from tests.service import Service
+from tests.faults.world import LABELS, OwnRedis, more
+from tests.service import Service, at_work, running
 from tests.waiting import until
 from tracker import keys
 from tracker.spooled import DOOR, spooled
@@ -31,13 +31,8 @@ def own_redis(tmp_path: Path, free_port: int) -> Iterator[OwnRedis]:
 @pytest.fixture
 def service(own_redis: OwnRedis) -> Iterator[Service]:
     """Two web workers, whose visitors need a salt from Redis, and a counter."""
-    made = Service(own_redis.url, workers="2", visitor="hash", max_labels="1000000", canary="0")
-    try:
-        made.start("count")
-        made.start("serve")
+    with running(own_redis.url, workers="2", visitor="hash", max_labels=LABELS, canary="0") as made:
         yield made
-    finally:
-        made.stop()
 
 
 @contextmanager
@@ -124,42 +119,24 @@ def test_law_1_a_torn_tail_of_the_spool_takes_no_other_batch_along(
 def test_law_7_with_a_full_disk_hits_are_answered_with_503_in_time_and_it_heals(
     own_redis: OwnRedis, tmp_path: Path, table: Table
 ) -> None:
-    service = Service(own_redis.url, workers="2", max_labels="1000000", canary="0")
-    with small_disk(service.settings.data / "spool") as is_mounted:
-        try:
-            service.start("count")
-            service.start("serve")
-            if not is_mounted:
-                limit(service)
-            with load(service.base, visitors=8) as clicks:
-                more(clicks)
-                own_redis.kill()
-                until(lambda: clicks.statuses[503] > 200, 60)
-                assert waiting(service) > SMALL / 4
-                assert service.get("/healthz").status == 200
-                own_redis.start()
-                until(lambda: waiting(service) == 0, 30)
-                before = clicks.statuses[503]
-                more(clicks, 500)
-                assert clicks.statuses[503] == before
-            settled(own_redis, service, clicks, "The disk of the spool is full", table)
-            assert clicks.statuses.keys() == {200, 503}
-            assert clicks.slowest < 5
-        finally:
-            service.stop()
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """Whether a disk of SMALL bytes is mounted there until the end; not everybody may do that."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "hitwall", str(folder)]
-    is_mounted = subprocess.run(mount, capture_output=True).returncode == 0
-    try:
-        yield is_mounted
-    finally:
-        if is_mounted:
-            subprocess.run(["umount", str(folder)], check=True)
+    service = Service(own_redis.url, workers="2", max_labels=LABELS, canary="0")
+    with small_disk(service.settings.data / "spool", SMALL) as is_mounted, at_work(service):
+        if not is_mounted:
+            limit(service)
+        with load(service.base, visitors=8) as clicks:
+            more(clicks)
+            own_redis.kill()
+            until(lambda: clicks.statuses[503] > 200, 60)
+            assert waiting(service) > SMALL / 4
+            assert service.get("/healthz").status == 200
+            own_redis.start()
+            until(lambda: waiting(service) == 0, 30)
+            before = clicks.statuses[503]
+            more(clicks, 500)
+            assert clicks.statuses[503] == before
+        settled(own_redis, service, clicks, "The disk of the spool is full", table)
+        assert clicks.statuses.keys() == {200, 503}
+        assert clicks.slowest < 5
 
 
 def limit(service: Service) -> None:

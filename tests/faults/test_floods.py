@@ -14,7 +14,7 @@ from summaries.chosen import chosen
 from tests.bench import usage
 from tests.faults.ledger import FULL, is_counted
 from tests.hits import FIREFOX, SITE
-from tests.service import Service, counted, total
+from tests.service import Service, counted, running, total
 from tests.waiting import until
 from tracker import keys
 from tracker.hit import Hit
@@ -61,13 +61,8 @@ def labels(redis: Redis, name: str, kind: str) -> dict[str, int]:
 
 @pytest.fixture
 def flooded(redis: Redis, redis_url: str) -> Iterator[Service]:
-    service = Service(redis_url, max_labels=str(CAP), canary="0")
-    try:
-        service.start("count")
-        service.start("serve")
+    with running(redis_url, max_labels=str(CAP), canary="0") as service:
         yield service
-    finally:
-        service.stop()
 
 
 @pytest.mark.fault("A flood of urls, addresses and visitors")

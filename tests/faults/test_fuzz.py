@@ -14,7 +14,7 @@ from redis import Redis
 
 from tests.faults.ledger import FULL, Table, each_once
 from tests.hits import FIREFOX
-from tests.service import Service, counted, total
+from tests.service import Service, at_work, counted, total
 from tests.smuggling import REFUSED, statuses
 from tests.waiting import until
 from tracker.raw import RawLog
@@ -212,12 +212,8 @@ def battered(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[tuple[Ser
     with log.open("wb") as file:
         service = Service(redis_url, trusted_proxies="1", max_sites="50", headers="*")
         service.log = file
-        try:
-            service.start("count")
-            service.start("serve")
+        with at_work(service):
             yield service, log
-        finally:
-            service.stop()
 
 
 @pytest.mark.fault(FAULT)

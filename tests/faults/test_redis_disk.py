@@ -1,19 +1,19 @@
 """The disk of Redis, a tmpfs that root mounts, is full: hits wait on the door's own until there is room."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.faults.disk import small_disk
 from tests.faults.ledger import FULL, Table, settle
 from tests.faults.load import load
 from tests.faults.world import answered, last, more, world
 
 NAME = "The disk of Redis is full"
-SIZE = "24m"
+SIZE = 24 * 2**20  # bytes
 POLICIES = ["everysec", "always"] if FULL else ["everysec"]  # Redis refuses to write; or ends, with `always`
 
 
@@ -21,10 +21,9 @@ POLICIES = ["everysec", "always"] if FULL else ["everysec"]  # Redis refuses to 
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small one of its own."""
     place = tmp_path / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(place, SIZE) as is_mounted:
+        assert is_mounted, "only root can run this: it mounts a small disk"
+        yield place
 
 
 @pytest.mark.fault(NAME)

@@ -10,8 +10,8 @@ import pytest
 from redis import Redis
 
 from tests.faults.ledger import FULL, Table, settle
-from tests.faults.load import Load
-from tests.nginx import Nginx, nginx
+from tests.faults.load import Load, together
+from tests.nginx import Nginx, nginx, two_webs
 from tests.service import Service
 from tests.waiting import until
 
@@ -23,17 +23,10 @@ SOME = 200  # hits between two restarts
 
 
 @pytest.fixture
-def webs(redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[list[Service]]:
+def webs(redis: Redis, redis_url: str) -> Iterator[list[Service]]:
     """Two web processes and a counter on one Redis."""
-    both = [Service(redis_url, data=str(tmp_path / name), trusted_proxies="1") for name in ("a", "b")]
-    try:
-        both[0].start("count")
-        for service in both:
-            service.start("serve")
+    with two_webs(redis_url) as both:
         yield both
-    finally:
-        for service in both:
-            service.stop()
 
 
 @pytest.fixture
@@ -51,13 +44,8 @@ def visitors(front: Nginx) -> Iterator[list[Load]]:
         for pace in (0.0, 0.02)
         for post in (False, True)
     ]
-    try:
-        for load in loads:
-            load.start(2)
+    with together(loads, 2):
         yield loads
-    finally:
-        for load in loads:
-            load.stop()
 
 
 def acknowledged(loads: list[Load]) -> int:

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from tests.faults.ledger import FULL, Table, settle
-from tests.faults.load import Load
+from tests.faults.load import Load, together
 from tests.service import Service, running
 from tests.waiting import until
 
@@ -41,13 +41,8 @@ def all_kinds(base: str) -> Iterator[list[Load]]:
         for kind, pace in ((Load, 0.0), (NewConnections, 0.0), (Load, 0.05))
         for post in (False, True)
     ]
-    try:
-        for load in loads:
-            load.start(3)
+    with together(loads, 3):
         yield loads
-    finally:
-        for load in loads:
-            load.stop()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import structs
 from redis import Redis, RedisError, ResponseError
 
-from tracker.append import BROKEN
+from tracker.foreign import BROKEN
 from tracker.headers import asks_not, environ_name
 from tracker.hit import BadHit, Hit, site_name
 from tracker.raw import AHEAD, START, Entry, milliseconds, order
