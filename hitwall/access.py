@@ -28,7 +28,10 @@ OF_A_SITE = frozenset({"live.stream", "api.summaries", "api.summary", "api.serie
 
 DENIED = "This wall needs its token: open it once with ?token=… at the end of the address.\n"
 DENIED_HERE = "The API needs the wall's token: send it as Authorization: Bearer …"
-ELSEWHERE = "This wall needs no token, so it answers at localhost alone, and at the host of HITWALL_URL.\n"
+ELSEWHERE = (
+    "This wall needs no token, so it answers at localhost alone, and at the host of HITWALL_URL. "
+    "To look from elsewhere, set that; and HITWALL_TOKEN, for others reach it, too.\n"
+)
 
 
 def guard(app: Flask, settings: Settings) -> None:

@@ -88,7 +88,7 @@ def forget(visitor: str, address: str, site: str | None, yes: bool) -> None:
     settings = Settings.read()
     redis = connect(settings.running_redis())
     person = _person(redis, visitor, address)
-    left = emptied_of(settings.data / "spool", DOOR, person, RawLog(redis))
+    left = emptied_of(settings.spool, DOOR, person, RawLog(redis))
     archive = ArchiveEraser.of(settings.archive) if settings.archive else None
     with _progress() as told:
         everywhere = Everywhere(redis, person, Forgetting(settings, redis, person, told), archive)

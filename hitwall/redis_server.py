@@ -20,6 +20,7 @@ from redis.retry import Retry
 from hitwall.redis_programs import NoRedis, find_cli, find_server, find_server_for
 from hitwall.redis_questions import answers, replace_cut_file
 from hitwall.redis_sync import Syncing
+from tracker.disk import write_anew
 from tracker.settings import URL_FILE
 
 __all__ = ["URL_FILE", "NoRedis", "RedisServer", "dying_with_parent", "find_cli", "find_server"]
@@ -40,9 +41,8 @@ OPTIONS += ["--save", "", "--logfile", ""]
 
 
 class RedisServer:
-    """A Redis on 127.0.0.1 that keeps its data in `data`/redis and ends when the thread that
-    started it does. `port` is the wanted one until start, then the one in use; `pid` is 0 while
-    stopped.
+    """A Redis on 127.0.0.1 with its data in `data`/redis, which ends when the thread that started it does.
+    `port` is the wanted one until start, then the one in use; `pid` is 0 while stopped.
     """
 
     def __init__(self, data: Path, port: int = 6399, cancelled: Event | None = None) -> None:
@@ -62,17 +62,14 @@ class RedisServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Return when the server answers with its data loaded; NoRedis says why it cannot.
-
-        After a crash, start again brings it back, on the same port if that is still free.
-        """
+        """Return when it answers, all loaded; after a crash on its old port, if free. Raises NoRedis."""
         if self.alive():
             return
         with contextlib.ExitStack() as failed:
             failed.callback(self.stop, 1.5)
             self._lock = self._lock or _lock(self._folder)
             self._start_on_a_free_port(find_server_for(self._folder))
-            (self._folder.parent / URL_FILE).write_text(self.url + "\n")
+            write_anew(self._folder.parent / URL_FILE, self.url + "\n")
             self._syncing = self._syncing or Syncing(self._folder)
             failed.pop_all()
 
@@ -125,6 +122,7 @@ class RedisServer:
                 stdout=log,
                 stderr=log,
                 pass_fds=[self._lock.fileno()],  # an orphan holds the lock as long as it lives
+                umask=0o077,  # its files hold hits
                 start_new_session=True,  # Ctrl-C is for us; Redis stops after our own processes
                 preexec_fn=dying_with_parent(),
             )

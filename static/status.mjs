@@ -1,7 +1,7 @@
 // Live, reconnecting or stale: how old what the page shows is, and what is wrong.
 
 import { find, put } from "./page.mjs";
-import { clock, crowded, decimal, notesLine, refusal, since, stillFor, toScreen } from "./words.mjs";
+import { clock, crowded, decimal, notesLine, refusal, SILENT, since, stillFor, toScreen } from "./words.mjs";
 
 const SAY = 2_000; // ms without a connection until the page says so
 const STALE = 10_000; // ms without a frame until the numbers dim; they come every 5 s
@@ -54,13 +54,14 @@ export class Status {
 
   draw() {
     const now = performance.now();
-    const { frame, answer } = this.#facts;
+    const { frame, answer, lost } = this.#facts;
     const { state, text } = verdict(now, this.#facts);
     if (document.body.dataset.state !== state) this.#turn(state, text);
     put(find("status"), text);
-    put(find("notes"), refusal(answer) || (frame ? notesLine(frame) : ""));
-    put(find("to-screen"), frame ? toScreen(frame) : "");
-    put(find("watching"), frame?.watching ? `${frame.watching} watching` : "");
+    const silent = state === "stale" && lost !== null && now - lost >= STALE;
+    put(find("notes"), refusal(answer) || (silent ? SILENT : frame ? notesLine(frame) : ""));
+    put(find("to-screen"), frame && state !== "stale" ? toScreen(frame) : "");
+    put(find("watching"), frame?.watching && !silent ? `${frame.watching} watching` : "");
     if (this.#server) {
       const { at, arrived, zone } = this.#server;
       put(find("clock"), clock(at + now - arrived, zone));

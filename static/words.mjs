@@ -127,7 +127,7 @@ const NOTES = {
   redis: "Redis is gone; the numbers stand still",
   behind: "The counter is behind; newer hits are stored but not counted yet",
   spool: "Hits wait on disk and will be counted",
-  full: "No more hits fit on disk; new ones are lost until Redis takes what waits",
+  full: "No more hits fit on disk; new ones are lost",
   canary: "No test hit has come to the screen",
 };
 
@@ -141,6 +141,8 @@ export function stillFor({ notes, at }) {
   const gone = (notes ?? []).find(({ what, since: begin }) => what === "redis" && begin);
   return gone ? Math.max(0, Date.parse(at) - Date.parse(gone.since)) : 0;
 }
+
+export const SILENT = "Hitwall does not answer; the wall keeps trying.";
 
 /** One plain line from the frame's notes, empty when all is well. What another note explains is left out. */
 export function notesLine({ notes, at }) {

@@ -109,10 +109,10 @@ local function add(place, announced, labels, hits, bytes)
   local function put(label, total, size, grown)
     local count = #sums
     sums[count + 1], sums[count + 2] = label, text(total)
-    local told = size == 0 or text(size)
+    local sized_text = size == 0 or text(size) -- is checked where it is not written, too
     if grown then
       count = #sizes
-      sizes[count + 1], sizes[count + 2] = label, told
+      sizes[count + 1], sizes[count + 2] = label, sized_text
     end
     rank(best, announced, label, total, size)
   end

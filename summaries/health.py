@@ -100,9 +100,10 @@ class Checks:
     def notes(self, found: Health, now: datetime) -> list[Note]:
         """What a wall says of hits on disk, and of a canary that does not come through."""
         told: list[Note] = []
-        if found.spool.files:
-            what = "full" if self._is_full(found) else "spool"
-            told.append({"what": what, "bytes": found.spool.bytes, **_since(found.spool.oldest)})
+        if self._is_full(found):
+            told.append({"what": "full", "bytes": found.spool.bytes})
+        elif found.spool.files:
+            told.append({"what": "spool", "bytes": found.spool.bytes, **_since(found.spool.oldest)})
         late = found.canary.late(self._period, now) if found.canary else None
         if late:
             told.append({"what": "canary", **_since(late)})
@@ -118,7 +119,7 @@ class Checks:
 
 def on_disk(settings: Settings) -> Spooled:
     """What the doors have put on this machine's disk because Redis could not take it."""
-    return spooled(settings.data / "spool", DOOR)
+    return spooled(settings.spool, DOOR)
 
 
 def _since(moment: datetime | None) -> Note:

@@ -1,5 +1,7 @@
 """Views: what each endpoint of the API answers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +22,9 @@ from tracker.posting import MAX_BODY, Posted, Posting
 from tracker.settings import Settings
 
 WEEK = timedelta(days=7)  # of a report, where no time is named
-AT_ONCE = 3  # summaries read in a process; they take turns with the doors, some 5 ms each
+# Of a process. Summaries take turns with the doors, some 5 ms each; reports take threads, of which there
+# are ten, and the doors need some for the disk.
+AT_ONCE = 3
 LONGEST = 10  # seconds that others wait for theirs
 
 
@@ -45,6 +49,7 @@ class Views:
         self._ask = questions
         self._posting = posting
         self._reading = BoundedSemaphore(AT_ONCE)
+        self._reporting = BoundedSemaphore(AT_ONCE)
         self._document: dict[str, Any] = document(ENDPOINTS)
 
     def sites(self, query: q.Plain) -> Reply:
@@ -62,12 +67,8 @@ class Views:
     def summary(self, query: q.SummaryQuery, site: str, summary: str) -> Reply:
         span = self._span(query, datetime.now(UTC))
         wish = Wish(query.limit, query.page, query.order, query.search)
-        if not self._reading.acquire(timeout=LONGEST):
-            raise Busy("Too much is asked at once; ask again.")
-        try:
+        with _turn(self._reading):
             found = self._ask.summary(site, summary, span, wish)
-        finally:
-            self._reading.release()
         pages = {}
         if query.page * query.limit < found.matching:
             pages["next"] = {"page": str(query.page + 1)}
@@ -103,7 +104,8 @@ class Views:
             raise NotKnown("There is no archive: set HITWALL_ARCHIVE, and copy hits with hitwall archive.")
         start, end = self._times(query)
         asked = Asked(site=site, start=start, end=end, limit=query.limit, by=query.by, bots=query.bots)
-        rows = get_hub().threadpool.apply(lambda: Reports.of(self._settings).answer(report, asked))
+        with _turn(self._reporting):
+            rows = get_hub().threadpool.apply(lambda: Reports.of(self._settings).answer(report, asked))
         about = REPORTS[report]
         found = q.ReportAnswer(site, report, about.about, start, end, rows)
         return Reply(found, rows, kind=about.row)
@@ -133,3 +135,14 @@ class Views:
     def _span(self, query: q.Timed, now: datetime) -> Span:
         texts = (query.at or "", query.from_ or "", query.to or "")
         return Span.of(self._ask.calendar, query.bucket, texts, now)
+
+
+@contextmanager
+def _turn(places: BoundedSemaphore) -> Iterator[None]:
+    """One of few places. Raises Busy where none is free in time."""
+    if not places.acquire(timeout=LONGEST):
+        raise Busy("Too much is asked at once; ask again.")
+    try:
+        yield
+    finally:
+        places.release()

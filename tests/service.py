@@ -10,7 +10,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -86,7 +86,8 @@ class Service:
         """Send the signal (SIGKILL: to all of its processes) and wait for the end; its exit status."""
         process = self.processes.pop(name)
         if how == signal.SIGKILL:
-            os.killpg(process.pid, how)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(process.pid, how)
         else:
             process.send_signal(how)
         return process.wait(TIMEOUT)

@@ -38,7 +38,7 @@ from tracker.raw import START, RawLog, order
 from tracker.schema import cursors, hits
 from tracker.settings import NoArchive
 
-ROUNDS = 10  # processes that are killed
+ROUNDS = 6  # processes that are killed
 
 
 def append(redis: Redis, found: list[Hit], source: str = "test") -> None:

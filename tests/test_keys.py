@@ -9,11 +9,15 @@ from hypothesis import strategies as st
 from tests.hits import NOW
 from tracker import keys
 from tracker.hit import SITE, BadHit, site_name
-from tracker.keys import BUCKET, SUMMARY, Key
+from tracker.keys import SUMMARY, Key
 
 SITES = st.from_regex(SITE, fullmatch=True)
 SUMMARIES = st.from_regex(SUMMARY, fullmatch=True, alphabet=st.characters(codec="ascii"))
-BUCKETS = st.from_regex(BUCKET, fullmatch=True, alphabet=st.characters(codec="ascii"))
+BUCKETS = st.builds(
+    lambda at, shape: f"{at:{shape}}",
+    st.datetimes(datetime(1000, 1, 1), datetime(9998, 12, 31)),
+    st.sampled_from(["hour:%Y-%m-%dT%H", "day:%Y-%m-%d", "month:%Y-%m"]),
+)
 TIMES = st.datetimes(datetime(1000, 1, 1))
 
 KINDS_OF_SITE = {

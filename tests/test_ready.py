@@ -92,7 +92,7 @@ def test_a_counter_that_is_too_far_behind_is_not_ready(
 
 
 def test_hits_on_disk_are_told_and_a_full_disk_is_not_ready(settings: Settings, at_work: Lease) -> None:
-    with closing(Spool(settings.data / "spool", DOOR)) as spool:
+    with closing(Spool(settings.spool, DOOR)) as spool:
         assert spool.append(Batch([hit("/" + "x" * 190_000)], "web-1", 1))
         assert ready(settings) == (200, "ok\n190.1 kB of hits wait on disk\n")
         assert spool.append(Batch([hit("/" + "x" * 900_000)], "web-1", 2))
@@ -129,7 +129,7 @@ def test_a_wall_is_told_of_hits_on_disk_and_of_a_canary_that_does_not_come(setti
         {"what": "spool", "bytes": 345_678, "since": "2126-11-21T06:31:11+00:00"}
     ]
     most = settings.spool_mb * 2**20
-    full = checks.notes(replace(FINE, spool=Spooled(1, most)), NOW)
+    full = checks.notes(replace(FINE, spool=Spooled(1, most, NOW)), NOW)
     assert full == [{"what": "full", "bytes": most}]
     periods = timedelta(seconds=LATE * settings.canary)
     for old in (Canary(0.1, NOW), Canary(failing=NOW)):

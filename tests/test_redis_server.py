@@ -210,6 +210,21 @@ def started(parent: subprocess.Popen[str]) -> int:
     return int(parent.stdout.readline().split()[0])
 
 
+def test_what_it_writes_is_for_its_user_alone_and_goes_through_no_link(
+    tmp_path: Path, free_port: int
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    (tmp_path / URL_FILE).symlink_to(theirs)
+    (tmp_path / "redis").mkdir(mode=0o755)  # as somebody may have made it
+    with RedisServer(tmp_path, free_port) as server:
+        assert (tmp_path / URL_FILE).read_text() == server.url + "\n"
+        assert theirs.read_text() == "theirs"
+        files = [*(tmp_path / "redis").rglob("*.aof")]  # Redis 7 has several, in a directory
+        assert files
+        assert not any(file.stat().st_mode & 0o077 for file in files)
+
+
 def test_kill_9_of_the_parent_takes_it_along(parent: subprocess.Popen[str]) -> None:
     pid = started(parent)
     parent.kill()

@@ -38,6 +38,7 @@ class Run:
             "HITWALL_DATA": str(data),
             "HITWALL_PORT": str(ports[0]),
             "HITWALL_EMBEDDED_PORT": str(ports[1]),
+            "TMPDIR": str(data.parent),  # for what a killed process leaves
         }
         self.data = data
         self.base = f"http://127.0.0.1:{ports[0]}"

@@ -1,5 +1,6 @@
 """Settings: each variable is read, checked and named."""
 
+import os
 import re
 from dataclasses import FrozenInstanceError, fields, replace
 from datetime import timedelta
@@ -172,6 +173,21 @@ def test_the_running_redis_is_the_one_named_else_the_embedded_one(tmp_path: Path
     (tmp_path / URL_FILE).write_text("redis://127.0.0.1:6399/0\n")
     assert Settings(data=tmp_path).running_redis() == "redis://127.0.0.1:6399/0"
     assert Settings(data=tmp_path, redis_url="redis://other").running_redis() == "redis://other"
+
+
+def test_the_running_redis_of_somebody_else_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / URL_FILE).write_text("redis://127.0.0.1:6666/0\n")
+    owner = data.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert Settings(data=data).running_redis().endswith(":6666/0")  # the directory's owner has written it
+    ours, stat = os.stat_result((*data.stat()[:4], owner + 1, *data.stat()[5:])), Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **more: ours if path == data else stat(path, **more))
+    with pytest.raises(BadSetting, match="somebody else's"):
+        Settings(data=data).running_redis()
 
 
 def test_no_running_redis_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:

@@ -302,18 +302,27 @@ def test_what_only_looks_like_a_spool_is_not_opened(tmp_path: Path) -> None:
     assert names == ["folder-1", "gone-1", "link-1", "pipe-1"]  # what is not ours is not deleted
 
 
-def test_a_file_that_somebody_else_has_put_there_brings_no_hits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_somebody_else_has_put_there_brings_no_hits_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    planted = left(tmp_path, batch(1))
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert positions(adopting(tmp_path)) == [1]  # a directory is its owner's, and so are his files
+    """Somebody else is who has neither this process nor the directory, in which others may write."""
+    owner, stat = os.getuid(), Path.stat
+
+    def changed(path: Path, **more: bool) -> os.stat_result:
+        found = stat(path, **more)
+        return os.stat_result((*found[:4], owner + 1, *found[5:])) if path == tmp_path else found
+
+    monkeypatch.setattr(Path, "stat", changed)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    left(tmp_path, batch(1))
+    assert positions(adopting(tmp_path)) == [1]  # nobody but the owner can have let it in
+    tmp_path.chmod(0o1777)
     planted = left(tmp_path, batch(2))
-    owned = os.stat
-    theirs = os.stat_result((*owned(tmp_path)[:4], os.getuid() + 1, *owned(tmp_path)[5:]))
-    monkeypatch.setattr(Path, "stat", lambda path: theirs if path == tmp_path else owned(path))
     assert positions(adopting(tmp_path)) == []
     assert planted.exists()
+    assert "somebody else's" in caplog.text
+    monkeypatch.setattr(os, "geteuid", lambda: owner)
+    assert positions(adopting(tmp_path)) == [2]
 
 
 def test_a_hit_that_json_cannot_hold_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Beacon:
         self._rate = Rate(settings) if settings.rate else None
         self._reader = PixelReader(settings, DoorVisitors(settings.visitor, redis))
         self._sites = sites
-        spool = Spool(settings.data / "spool", DOOR, settings.spool_bytes)
+        spool = Spool(settings.spool, DOOR, settings.spool_bytes)
         self.commit = GroupCommit(RawLog(redis, settings.replicas), spool)
         self._refusals = Refusals(redis)
         self._script = read_script(script, settings.visitor == "cookie")

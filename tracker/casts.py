@@ -108,7 +108,9 @@ def redis_url(value: str) -> str:
     except ValueError:
         known = False
     if not known:
-        raise ValueError("takes an address such as redis://127.0.0.1:6379/0 or redis+cluster://node-1,node-2:7000")
+        raise ValueError(
+            "takes an address such as redis://127.0.0.1:6379/0 or redis+cluster://node-1,node-2:7000"
+        )
     return value
 
 

@@ -40,3 +40,10 @@ def sync_directory(directory: Path) -> None:
         aside(os.fsync, opened)
     finally:
         os.close(opened)
+
+
+def write_anew(path: Path, text: str) -> None:
+    """A file of that text, in place of what is there: not through a link that somebody has laid."""
+    path.unlink(missing_ok=True)
+    with path.open("x") as file:
+        file.write(text)

@@ -147,12 +147,21 @@ class Settings:
         """What the doors may keep on disk."""
         return self.spool_mb * 2**20
 
+    @property
+    def spool(self) -> Path:
+        """The directory of the doors' spool: hits that Redis does not take just now."""
+        return self.data / "spool"
+
     def running_redis(self) -> str:
         """REDIS_URL, or where the embedded Redis of this data directory listens just now."""
         file = self.data / URL_FILE
-        if not self.redis_url and not file.is_file():
+        if self.redis_url:
+            return self.redis_url
+        if not file.is_file():
             raise BadSetting("No Redis: set REDIS_URL, or start one with `hitwall run`.")
-        return self.redis_url or file.read_text().strip()
+        if file.stat().st_uid not in (os.geteuid(), self.data.stat().st_uid):
+            raise BadSetting(f"{file} is somebody else's: set REDIS_URL, or another HITWALL_DATA.")
+        return file.read_text().strip()
 
 
 def variable(row: Any) -> str:

@@ -9,6 +9,7 @@ from tracker.disk import aside, locked, sync_directory
 from tracker.spool_record import DONE, HEAD_SIZE, WAITS, batch_of, is_whole, size_of
 from tracker.storage import Batch
 
+OTHERS = stat.S_IWGRP | stat.S_IWOTH  # who may write in a directory besides its owner
 CHUNK = 65_536  # bytes read at once in search of the next record
 
 
@@ -46,8 +47,9 @@ class SpoolFile:
         """What a process that is gone has left; None where it lives, or by now another. Raises OSError."""
         file = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)  # a pipe would hold us
         try:
-            if not _is_ours(path, os.fstat(file)) or not locked(path, file):
+            if not stat.S_ISREG(os.fstat(file).st_mode) or not locked(path, file):
                 return None
+            _check_owner(path, os.fstat(file))
             file, left = -1, cls(path, file)
             return left
         finally:
@@ -161,6 +163,8 @@ class SpoolFile:
         return at
 
 
-def _is_ours(path: Path, found: os.stat_result) -> bool:
-    """Whether it is a file, of us or of whose the directory is: others' could bring hits past every door."""
-    return stat.S_ISREG(found.st_mode) and found.st_uid in (os.geteuid(), path.parent.stat().st_uid)
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    """Raises PermissionError where others may write here and one has: it would bring hits past every door."""
+    place = path.parent.stat()
+    if place.st_mode & OTHERS and found.st_uid not in (os.geteuid(), place.st_uid):
+        raise PermissionError(f"{path} is somebody else's, in a directory where others may write")

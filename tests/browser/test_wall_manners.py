@@ -263,8 +263,11 @@ def test_frames_that_come_while_redis_is_gone_do_not_keep_a_wall_live(
     frame["notes"] = [{"what": "redis", "since": frame["at"]}]
     later = datetime.fromisoformat(frame["at"]) + timedelta(seconds=10)
     wall = guest().new_page()
+    stand_still(wall)
     plays(wall, event(frame) + event(frame | {"at": later.isoformat()}))
     wall.goto(f"{service.base}/{visited.wall}")
+    shows(wall, 1)
+    wall.clock.fast_forward(1_000)
     expect(wall.locator("body")).to_have_attribute("data-state", "stale", timeout=SOON)
     expect(wall.locator("#notes")).to_contain_text("Redis is gone; the numbers stand still, since")
 
@@ -285,6 +288,7 @@ def test_stale_numbers_are_dim_but_legible(
     ink = wall.evaluate("getComputedStyle(document.querySelector('#hits')).color")
     wall.clock.fast_forward(11_000)
     expect(wall.locator("#status")).to_contain_text("stale since")
+    expect(wall.locator("#notes")).to_have_text("Hitwall does not answer; the wall keeps trying.")
     assert wall.evaluate("getComputedStyle(document.querySelector('#hits')).color") != ink
     texts = wall.evaluate(TEXTS)
     assert min(text["contrast"] for text in texts) >= 4.5

@@ -88,7 +88,7 @@ def each_once(fault: str, rounds: int, hits: int) -> Row:
 
 def left(settings: Settings) -> list[str]:
     """Files of the spool."""
-    return [path.name for path in (settings.data / "spool").glob("*.spool")]
+    return [path.name for path in settings.spool.glob("*.spool")]
 
 
 def is_counted(redis: Redis, site: str) -> bool:

@@ -46,7 +46,7 @@ def hung(redis: OwnRedis) -> Iterator[None]:
 
 def waiting(service: Service) -> int:
     """Bytes on disk."""
-    return spooled(service.settings.data / "spool", DOOR).bytes
+    return spooled(service.settings.spool, DOOR).bytes
 
 
 def settled(redis: OwnRedis, service: Service, clicks: Load | list[Load], fault: str, table: Table) -> None:
@@ -106,7 +106,7 @@ def test_law_1_a_torn_tail_of_the_spool_takes_no_other_batch_along(
         own_redis.kill()
         more(clicks, 100)
         service.kill("serve")
-        for file in (service.settings.data / "spool").glob("*.spool"):
+        for file in service.settings.spool.glob("*.spool"):
             whole = file.read_bytes()
             file.write_bytes(whole + whole[: len(whole) // 3] + bytes(5000))  # as a power cut leaves it
         own_redis.start()
@@ -120,7 +120,7 @@ def test_law_7_with_a_full_disk_hits_are_answered_with_503_in_time_and_it_heals(
     own_redis: OwnRedis, tmp_path: Path, table: Table
 ) -> None:
     service = Service(own_redis.url, workers="2", max_labels=LABELS, canary="0")
-    with small_disk(service.settings.data / "spool", SMALL) as is_mounted, at_work(service):
+    with small_disk(service.settings.spool, SMALL) as is_mounted, at_work(service):
         if not is_mounted:
             limit(service)
         with load(service.base, visitors=8) as clicks:

@@ -18,7 +18,7 @@ from tests.faults.proxy import Proxy
 from tests.service import Service
 from tests.waiting import until
 
-FILLERS = 1000  # keys that make a file longer
+FILLERS = 1000 if FULL else 500  # keys that make a file longer
 LABELS = "1000000"  # of a counter: every path of a load has its own
 
 
