@@ -16,10 +16,11 @@ from hitwall.state import lines, spool
 from hitwall.wording import clean
 from summaries.buckets import KINDS, Calendar
 from summaries.chosen import Chosen, chosen
+from summaries.differences import NO_NUMBER, Report
 from summaries.health import on_disk
 from summaries.recount import Recount
 from summaries.status import Observer
-from summaries.verify import NO_NUMBER, Comparison, Report
+from summaries.verify import Comparison
 from tracker.connection import connect
 from tracker.raw import RawLog
 from tracker.settings import BadSetting, Settings

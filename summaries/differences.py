@@ -1,11 +1,12 @@
-"""Difference: where a counter is not what the raw log says. Pure."""
+"""Difference: where a counter is not what the raw log says, and the report of a site's. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from summaries.fold import Tallies
 from summaries.recount import Place
 
+TOLD = 1000  # differences that a report holds at most
 NO_NUMBER = -1  # what a field counts as that holds no number
 
 
@@ -18,6 +19,28 @@ class Difference:
     label: str
     counted: list[int] | None
     raw: list[int] | None
+
+
+@dataclass
+class Report:
+    """What came out for one site."""
+
+    site: str
+    counters: int = 0  # compared
+    differ: int = 0  # of these
+    left: int = 0  # that differ and were not mended, for their hook failed
+    labels: int = 0  # that differ in them
+    differences: list[Difference] = field(default_factory=list)  # the first of them
+    unchecked: int = 0  # counters whose raw hits are forgotten
+    since: dict[str, str | None] = field(default_factory=dict)  # kind -> first bucket compared, None: all
+    failed: dict[str, int] = field(default_factory=dict)  # summary -> hits on which its hook failed
+
+    def take(self, found: list[Difference]) -> None:
+        """One counter that was compared."""
+        self.counters += 1
+        self.differ += bool(found)
+        self.labels += len(found)
+        self.differences += found[: TOLD - len(self.differences)]
 
 
 def tallies_of(hits: Mapping[bytes, bytes], sizes: Mapping[bytes, bytes]) -> Tallies:

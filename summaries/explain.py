@@ -26,6 +26,8 @@ KINDS = {
     "trimmed": "Where the raw log of {site} begins: hits up to this id are forgotten. Absent while none is.",
     "rewrite": "Copy of the raw log of {site} that takes its place when hitwall forget has removed hits. "
     "Expires after a day, should that have been ended.",
+    "forgotten": "Which hitwall forget was begun last in {site}: a recount from before is void. "
+    "Expires after a day.",
     "holes": "Counters of {site} that lost their numbers to something foreign: summary, bucket, moment. The "
     "counting process puts them right from the raw log and takes them off this list.",
     "foreign": "What somebody else had put under the key {detail} of {site}. It was set aside and is "

@@ -84,7 +84,8 @@ class Forgetting:
         eraser.find(self._person, found.raw, partial(self.told, "hits read"))
         self._count(found.site, found.raw.end)
         recount = self._recount(found)
-        report = Comparison(self._redis, recount).mend(lambda done, total: self.told("counters", 0))
+        comparison = Comparison(self._redis, recount, eraser.name)
+        report = comparison.mend(lambda done, total: self.told("counters", 0))
         removed.recounted = report.differ - report.left
         removed.hits = eraser.remove(found.raw.ids)
         removed.rewritten = self._rewrite(eraser, found)

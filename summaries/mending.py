@@ -10,8 +10,9 @@ from redis import Redis, RedisError
 from summaries.alignment import Alignment
 from summaries.buckets import Calendar
 from summaries.chosen import Chosen, chosen
+from summaries.differences import Report
 from summaries.recount import Place, Recount, Unsettled
-from summaries.verify import Comparison, Report
+from summaries.verify import Comparison
 from tracker import keys
 from tracker.raw import RawLog
 from tracker.settings import Settings

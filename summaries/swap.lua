@@ -4,6 +4,7 @@
 -- KEYS[2]  channel  the site's announcements
 -- KEYS[3]  hash     the counter's hits
 -- KEYS[4]  hash     the counter's bytes
+-- KEYS[5]  string   which removal of a person was begun last
 -- ARGV[1]  MessagePack, an array:
 --   1 summary  whose counter it is
 --   2 cursor   the stream id up to which the numbers count: that of the summary must be the same
@@ -11,15 +12,18 @@
 --   4 labels   {label, …}, none where there is no hit
 --   5 hits     {hits, …}
 --   6 bytes    {bytes, …}
+--   7 removal  what was at KEYS[5] when the recount began, empty for nothing: the same must be there
 --
 -- Publishes what apply.lua publishes, quiet: walls read their numbers anew.
--- Returns 1, or 0 where the summary has counted on meanwhile.
+-- Returns 1, 0 where the summary has counted on meanwhile, -1 where somebody is removed meanwhile.
 local CHUNK = 2000 -- fields of one command; unpack fails beyond some 8,000 values
 local counter = cmsgpack.unpack(ARGV[1])
 local summary, cursor, expiry = counter[1], counter[2], counter[3]
 
 if (redis.call('HGET', KEYS[1], summary) or '0-0') ~= cursor then
   return 0
+elseif (redis.call('GET', KEYS[5]) or '') ~= counter[7] then
+  return -1
 end
 
 -- Sets the labels whose number is not 0; the key expires then, where it does.

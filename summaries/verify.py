@@ -7,7 +7,6 @@ Each swap is all or nothing: killed half-way, or run twice at once, every counte
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +15,7 @@ import msgpack
 from redis import Redis
 
 from summaries.buckets import KINDS
-from summaries.differences import NO_NUMBER, Difference, differences, tallies_of
+from summaries.differences import Difference, Report, differences, tallies_of
 from summaries.fold import Tallies
 from summaries.recount import Place, Recount, Unsettled
 from tracker import keys
@@ -26,36 +25,15 @@ from tracker.raw import START
 COUNTERS = 200  # read together at most, and
 LABELS = 20_000  # of these together, as far as we know them before
 TRIES = 200  # of one swap; counting leaves about 20 ms between two batches, a try takes about 3
-TOLD = 1000  # differences that a report holds at most
-
-
-@dataclass
-class Report:
-    """What came out for one site."""
-
-    site: str
-    counters: int = 0  # compared
-    differ: int = 0  # of these
-    left: int = 0  # that differ and were not mended, for their hook failed
-    labels: int = 0  # that differ in them
-    differences: list[Difference] = field(default_factory=list)  # the first of them
-    unchecked: int = 0  # counters whose raw hits are forgotten
-    since: dict[str, str | None] = field(default_factory=dict)  # kind -> first bucket compared, None: all
-    failed: dict[str, int] = field(default_factory=dict)  # summary -> hits on which its hook failed
-
-    def take(self, found: list[Difference]) -> None:
-        """One counter that was compared."""
-        self.counters += 1
-        self.differ += bool(found)
-        self.labels += len(found)
-        self.differences += found[: TOLD - len(self.differences)]
 
 
 class Comparison:
     """The counters of one site, compared with its recount."""
 
-    def __init__(self, redis: Redis, recount: Recount) -> None:
+    def __init__(self, redis: Redis, recount: Recount, removal: str = "") -> None:
+        """`removal` is the name of the hitwall forget that it is a part of."""
         self._redis = redis
+        self._removal = removal.encode()
         self._recount = recount
         self._names: list[str] = []
         self._swap = redis.register_script(Path(__file__).with_name("swap.lua").read_text("utf-8"))
@@ -99,8 +77,22 @@ class Comparison:
 
     def _begin(self) -> None:
         """Fold all there is; a summary that has counted nothing yet has no counters to look at."""
-        cursor = keys.cursor(self._recount.site)
-        found = undisturbed(self._redis, [cursor], lambda: cast(Any, self._redis.hgetall(cursor)))
+        site = self._recount.site
+        names = [keys.cursor(site), keys.forgotten(site), keys.rewrite(site)]
+
+        def ask() -> list[Any]:
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hgetall(names[0])
+            pipe.get(names[1])
+            pipe.exists(names[2])
+            return list(pipe.execute())
+
+        found, removal, is_removing = undisturbed(self._redis, names, ask)
+        if is_removing and removal != self._removal:
+            raise Unsettled(
+                f"hitwall forget is at work in {site}, or was ended: run this again when it is done."
+            )
+        self._removal = removal or b""
         self._names = [name for name in self._recount.picked.hooks if name.encode() in found]
         self._recount.catch_up(self._cursors(found))
 
@@ -181,9 +173,10 @@ class Comparison:
         site, tallies = self._recount.site, self._recount.sums.get(place, {})
         head = [name, self._recount.positions[name], self._recount.calendar.expires(bucket) or 0]
         numbers = [[pair[n] for pair in tallies.values()] for n in (0, 1)]
-        packed = msgpack.packb([*head, list(tallies), *numbers], use_bin_type=False)
+        packed = msgpack.packb([*head, list(tallies), *numbers, self._removal], use_bin_type=False)
         counters = [keys.counter(site, measure, name, bucket) for measure in keys.MEASURES]
-        return bool(self._swap(keys=[keys.cursor(site), keys.live(site), *counters], args=[packed]))
-
-
-__all__ = ["NO_NUMBER", "Comparison", "Difference", "Report"]
+        places = [keys.cursor(site), keys.live(site), *counters, keys.forgotten(site)]
+        swapped = cast(int, self._swap(keys=places, args=[packed]))
+        if swapped < 0:
+            raise Unsettled(f"Somebody was removed from {site} by hitwall forget meanwhile: start again.")
+        return bool(swapped)

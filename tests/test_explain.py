@@ -30,6 +30,7 @@ PLAIN = {
         f"How far the source web-1 has been appended to the raw log of {HOST}",
     ),
     "rewrite": (keys.rewrite(HOST), f"Copy of the raw log of {HOST}"),
+    "forgotten": (keys.forgotten(HOST), f"Which hitwall forget was begun last in {HOST}"),
     "trimmed": (keys.trimmed(HOST), f"Where the raw log of {HOST} begins"),
     "holes": (keys.holes(HOST), f"Counters of {HOST} that lost their numbers"),
     "foreign": (keys.foreign(keys.raw(HOST), 1), f"put under the key raw of {HOST}"),
@@ -53,6 +54,7 @@ def test_every_kind_of_key_is_explained_here() -> None:
             "live",
             "trimmed",
             "rewrite",
+            "forgotten",
             "holes",
         }
     )

@@ -1,5 +1,6 @@
 """Forget beside others at work: counters, archivers, doors, walls, and a second forget."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,11 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
+from summaries.buckets import Calendar
+from summaries.chosen import chosen
 from summaries.counting import Counting
+from summaries.recount import Recount, Unsettled
+from summaries.verify import Comparison
 from tests.hits import NOW, SITE, hit
 from tests.service import Service, counted
 from tests.test_forget import WHO, forget, forgetter, known_hits, log
@@ -126,3 +131,37 @@ def test_the_api_and_the_wall_show_it_gone_within_a_second_of_its_end(
         assert (answer.status, WHO.encode() in answer.body) == (200, False)
         next(frame for frame in frames if (frame["visitors"], frame["hits"]) == (1, 1))
         assert "/theirs" not in repr(next(frame for frame in frames if len(frame["recent"]) == 1))
+
+
+def comparison(redis: Redis, told: Callable[[int], None]) -> Comparison:
+    """One that `told` interrupts after it has read some of the raw log."""
+    settings = Settings()
+    calendar, most = Calendar.of(settings), settings.max_labels
+    return Comparison(redis, Recount(RawLog(redis), SITE, chosen(settings), calendar, most, told))
+
+
+def test_a_recount_that_has_read_the_person_brings_nobody_back(redis: Redis) -> None:
+    def forgotten_meanwhile(read: int) -> None:
+        if not redis.exists(keys.forgotten(SITE)):
+            work = forgetter(redis)
+            work.remove(work.find(SITE))
+
+    log(redis, known_hits())
+    Counting.of(Settings(), redis).step(SITE)
+    assert WHO in counted(redis, "visitor")
+    with pytest.raises(Unsettled, match="by hitwall forget meanwhile"):
+        comparison(redis, forgotten_meanwhile).mend(lambda done, total: None)
+    assert WHO not in counted(redis, "visitor")
+    assert comparison(redis, lambda read: None).verify(lambda done, total: None).differ == 0
+
+
+def test_nobody_recounts_between_the_beginning_and_the_end_of_a_removal(redis: Redis) -> None:
+    log(redis, known_hits())
+    Counting.of(Settings(), redis).step(SITE)
+    eraser = RawEraser(redis, SITE)
+    eraser.begin()
+    for recounted in (comparison(redis, lambda read: None).mend, comparison(redis, lambda read: None).verify):
+        with pytest.raises(Unsettled, match="hitwall forget is at work"):
+            recounted(lambda done, total: None)
+    eraser.leave()
+    assert comparison(redis, lambda read: None).mend(lambda done, total: None).differ == 0

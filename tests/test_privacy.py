@@ -240,6 +240,7 @@ def test_the_page_names_every_key_and_what_expires_says_when() -> None:
         ],
         "hitwall:{site}:active:<minute>": [f"{counters.ACTIVE // timedelta(minutes=1)} minutes"],
         "hitwall:{site}:rewrite": [words(raw_eraser.LEFT)],
+        "hitwall:{site}:forgotten": [words(raw_eraser.LEFT)],
         "hitwall:salt:<day>": [words(visitors.SALT_LIVES)],
         "hitwall:posted:<name>": [words(posting.DAY)],
         "hitwall:{site}:seen:<source>": [

@@ -17,13 +17,13 @@ from redis import Redis
 
 from hitwall.cli import main
 from summaries import recount as module
-from summaries import verify
 from summaries.buckets import KINDS, Calendar
 from summaries.chosen import Chosen, chosen
 from summaries.counters import announcement
 from summaries.counting import Counting
+from summaries.differences import TOLD, Difference, Report
 from summaries.recount import Recount, Unsettled
-from summaries.verify import Comparison, Difference, Report
+from summaries.verify import Comparison
 from tests.hits import CHROME, NOW, PROPERTY, SITE, generated_hits, hit
 from tracker import fields, keys
 from tracker.hit import Hit
@@ -217,7 +217,7 @@ def test_more_labels_than_one_command_takes_are_mended(redis: Redis) -> None:
     before = counters(redis)
     redis.delete(keys.counter(SITE, "hits", "url", DAY))
     report = mend(redis)
-    assert (report.differ, report.labels, len(report.differences)) == (1, 9000, verify.TOLD)
+    assert (report.differ, report.labels, len(report.differences)) == (1, 9000, TOLD)
     assert counters(redis) == before
 
 

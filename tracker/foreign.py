@@ -39,6 +39,7 @@ WANTED = {
 KINDS = {
     "sites": "set",
     "holes": "set",
+    "forgotten": "string",
     "raw": "stream",
     "cursor": "cursors",
     "trimmed": "id",

@@ -8,6 +8,7 @@
     hitwall:{site}:seen:<source>                      string   last position appended from a source
     hitwall:{site}:trimmed                            string   stream id of the last raw hit forgotten
     hitwall:{site}:rewrite                            stream   raw, anew; while hitwall forget is at work
+    hitwall:{site}:forgotten                          string   which hitwall forget was begun last
     hitwall:{site}:active:<minute>                    HLL      visitors active in that minute (UTC)
     hitwall:{site}:failed:<day>                       hash     summary -> hits that its hook failed on (UTC)
     hitwall:{site}:live                               channel  what each counted batch added
@@ -55,7 +56,7 @@ SHAPES = {
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
     "posted": re.compile(r"hitwall:posted:(?P<source>[0-9a-f]{32})"),
     "plain": re.compile(
-        rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed|holes|rewrite)"
+        rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed|holes|rewrite|forgotten)"
     ),
     "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
     "failed": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
@@ -102,6 +103,10 @@ def trimmed(site: str) -> str:
 
 def rewrite(site: str) -> str:
     return f"hitwall:{{{site}}}:rewrite"
+
+
+def forgotten(site: str) -> str:
+    return f"hitwall:{{{site}}}:forgotten"
 
 
 def live(site: str) -> str:

@@ -53,8 +53,9 @@ class RawEraser:
 
     def __init__(self, redis: Redis, site: str) -> None:
         self._redis = redis
+        self._site = site
         self._keys = [keys.raw(site), keys.rewrite(site)]
-        self._name = secrets.token_hex(8)
+        self.name = secrets.token_hex(8)
         here = Path(__file__)
         self._remove = redis.register_script(here.with_name("remove.lua").read_text("utf-8"))
         self._rewrite = redis.register_script(here.with_name("rewrite.lua").read_text("utf-8"))
@@ -75,18 +76,22 @@ class RawEraser:
         return bool(self._redis.exists(self._keys[1]))
 
     def begin(self) -> None:
-        """From now on the others that are at it are Overtaken: what they have left, we do."""
+        """From now on the others that are at it are Overtaken: what they have left, we do.
+
+        A recount that somebody has begun before is void: it has read what is to be removed.
+        """
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.unlink(self._keys[1])
-            pipe.xadd(self._keys[1], {"by": self._name}, id=BEGUN)
+            pipe.xadd(self._keys[1], {"by": self.name}, id=BEGUN)
             pipe.expire(self._keys[1], LEFT)
+            pipe.set(keys.forgotten(self._site), self.name, ex=LEFT)
             pipe.execute()
 
     def remove(self, ids: Sequence[str]) -> int:
         """How many went; those that are forgotten already do not count. Raises Overtaken."""
         gone = 0
         for first in range(0, len(ids), CHUNK):
-            args = [self._name, *ids[first : first + CHUNK]]
+            args = [self.name, *ids[first : first + CHUNK]]
             removed = cast(int, self._remove(keys=self._keys, args=args))
             _check(removed >= 0)
             gone += removed
@@ -102,7 +107,7 @@ class RawEraser:
         """Put a copy in the place of the log, or memory holds what was removed. Raises Overtaken."""
         last = BEGUN
         while last:
-            made = cast(bytes, self._rewrite(keys=self._keys, args=[self._name, last, CHUNK, LEFT]))
+            made = cast(bytes, self._rewrite(keys=self._keys, args=[self.name, last, CHUNK, LEFT]))
             last = made.decode()
             _check(last != "-")
             told(CHUNK)
