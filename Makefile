@@ -71,9 +71,11 @@ POLICY = /usr/sbin/policy-rc.d
 $(VENV)/runs: requirements.txt
 	@$(NEW_ENOUGH) || { echo >&2 'Hitwall needs Python 3.11 or newer, which $(PYTHON) is not:' \
 	  'install it and name it, as in: make PYTHON=python3.12 $(MAKECMDGOALS)'; exit 1; }
+	@[ ! -e $(VENV) ] || [ -e $(VENV)/hitwall ] || [ -e $@ ] || { echo >&2 '$(VENV) is there and none of ours:' \
+	  'it would be emptied. Remove it, or name another: make VENV=... $(MAKECMDGOALS)'; exit 1; }
 	$(call need,python3-venv,$(VENV_PARTS),Python has to make a virtual environment)
 	@echo 'Installing requirements.txt into $(VENV) ...'
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV) && touch $(VENV)/hitwall
 	@$(PIP) -r requirements.txt
 	$(call need,redis-server,$(REDIS),Hitwall keeps its hits in Redis 6.2 or newer)
 	@touch $@

@@ -31,6 +31,9 @@ def lines(status: Status, zone: ZoneInfo) -> Iterator[str]:
     reasons = ", ".join(f"{hits:,} {reason}" for reason, hits in sorted(status.refused.items()))
     yield f"{'Refused':12} today (UTC): {reasons or 'no hit'}"
     yield f"{'Memory':12} {size(status.used)} of {_limit(status)}"
+    if status.flood:
+        most = f"{size(round(status.flood))} at most for a site after a month of made-up hits"
+        yield f"{'Flood':12} {most}; HITWALL_MAX_LABELS lowers it"
     yield f"{'Forecast':12} {_forecast(status.forecast)}"
 
 

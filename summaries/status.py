@@ -13,6 +13,7 @@ from typing import Any
 
 from redis import Redis
 
+from summaries.bound import Load, site_bound
 from summaries.buckets import KINDS, Calendar
 from summaries.counters import Counters
 from summaries.fold import BOT
@@ -60,6 +61,7 @@ class Status:
     used: int
     limit: int  # 0 where Redis tells none
     maxmemory: bool  # whether the limit is one that was set, else the memory of Redis's machine
+    flood: float | None  # what a month of made-up hits takes of one site at most; None: no bound is set
     forecast: Forecast  # of a cluster, that of the node which is full first
     spool: Spooled = NOTHING  # of the doors, on this machine's disk
     spool_most: int = 0  # bytes it may hold
@@ -94,6 +96,7 @@ class Observer:
             used=sum(memory.used for memory in memories.values()),
             limit=sum(memory.limit for memory in memories.values()),
             maxmemory=all(memory.maxmemory for memory in memories.values()),
+            flood=_bound(self.settings, len(self.names)),
             forecast=soonest([forecast(parts[name], m.used, m.limit or inf) for name, m in memories.items()]),
             spool=on_disk(self.settings),
             spool_most=self.settings.spool_bytes,
@@ -158,6 +161,11 @@ class Observer:
             counter_part("day", days.memory, by_day, _days(given.keep_day)),
             counter_part("month", months.memory, by_month, _days(given.keep_month)),
         ]
+
+
+def _bound(settings: Settings, summaries: int) -> float | None:
+    most = site_bound(settings, summaries, Load())
+    return None if most == inf else most
 
 
 def _days(keep: timedelta | None) -> float | None:

@@ -256,7 +256,9 @@ SITE_STATUS = SiteStatus(
     counters=4212,
     counter_memory=3_140_000,
 )
-STATUS = Status([SITE_STATUS], True, {"no url": 12}, 45_100_000, 256_000_000, True, Forecast(41.2, 256e6))
+STATUS = Status(
+    [SITE_STATUS], True, {"no url": 12}, 45_100_000, 256_000_000, True, 70.7e9, Forecast(41.2, 256e6)
+)
 
 
 def test_people_read_it_in_plain_words() -> None:
@@ -269,6 +271,7 @@ def test_people_read_it_in_plain_words() -> None:
         "Counter      one is at work",
         "Refused      today (UTC): 12 no url",
         "Memory       45.1 MB of 256 MB (maxmemory)",
+        "Flood        70.7 GB at most for a site after a month of made-up hits; HITWALL_MAX_LABELS lowers it",
         "Forecast     full in 41 days at 256 MB",
     ]
 
@@ -311,7 +314,7 @@ def test_the_command_speaks_to_people_and_to_programs(redis: Redis, redis_url: s
     found = json.loads(CliRunner().invoke(main, ["status", "--json"], env=environ).stdout)
     assert [site["hits"] for site in found["sites"]] == ([hits] if hits else [])
     told = {"sites", "counting", "refused", "used", "limit", "maxmemory", "forecast", "spool"}
-    assert set(found) == told | {"spool_most", "canary"}
+    assert set(found) == told | {"spool_most", "canary", "flood"}
     assert ("none yet" in said.output) is (hits == 0)
     assert START not in said.output
 
