@@ -102,6 +102,9 @@ def started(script: str, *arguments: object) -> subprocess.Popen[str]:
 def ran(script: str, *arguments: object) -> str:
     """What that process writes to standard output until it ends, which it does well."""
     with started(script, *arguments) as process:
-        written, _ = process.communicate(timeout=60)
+        try:
+            written, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
         assert process.returncode == 0, written
     return written

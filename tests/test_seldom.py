@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from tests.spooling import ran
 from tracker import seldom
 from tracker.seldom import Seldom
 
@@ -38,3 +39,34 @@ def test_at_the_end_the_rest_is_told_now(caplog: pytest.LogCaptureFixture) -> No
     told.tell(now=True)
     told.tell(now=True)
     assert caplog.messages == ["1 hits", "4 hits"]
+
+
+def test_a_child_that_is_forked_while_a_line_is_written_can_write_as_well() -> None:
+    script = """
+import logging, os, threading, time
+from tracker.seldom import say
+
+class Stream:  # as standard error is, it has a lock that nobody opens after a fork
+    lock, writes = threading.Lock(), threading.Event()
+
+    def write(self, text):
+        with self.lock:
+            self.writes.set()
+            time.sleep(0.2)
+
+    def flush(self):
+        pass
+
+logging.basicConfig(stream=Stream())
+line = logging.getLogger(), logging.ERROR, "hits are kept"
+thread = threading.Thread(target=say, args=line)
+thread.start()
+Stream.writes.wait()
+child = os.fork()
+say(*line)
+if child == 0:
+    os._exit(0)
+thread.join()
+print(os.waitpid(child, 0)[1])
+"""
+    assert ran(script) == "0\n"

@@ -1,12 +1,18 @@
 """Seldom: one log line a minute about what may happen a thousand times in it, with how many there were."""
 
 import logging
+import os
+import threading
 import time
 from contextlib import suppress
 
 from tracker import fields
 
 MINUTE = 60.0  # seconds between two lines
+SENTENCE = 1.0  # seconds that a fork waits for a line to be written
+
+# Held while a line is written. A child that is forked then finds the stream locked, for ever.
+_SPEAKING = threading.RLock()
 
 
 class Seldom:
@@ -42,5 +48,22 @@ def say(logger: logging.Logger, level: int, text: str, *told: object) -> None:
 
     Many a filter of a web application wants the request it is in, and raises in a thread that has none.
     """
-    with suppress(Exception):  # foreign code, and what we are at is worth more than a line about it
+    with suppress(Exception), _SPEAKING:  # foreign code, and what we are at is worth more than a line of it
         logger.log(level, fields.UNSEEN.sub(" ", text % told))
+
+
+def _about_to_fork() -> None:
+    _SPEAKING.acquire(timeout=SENTENCE)
+
+
+def _has_forked() -> None:
+    with suppress(RuntimeError):  # it is another's: the line takes longer than anybody waits
+        _SPEAKING.release()
+
+
+def _forked() -> None:
+    global _SPEAKING
+    _SPEAKING = threading.RLock()
+
+
+os.register_at_fork(before=_about_to_fork, after_in_parent=_has_forked, after_in_child=_forked)
