@@ -173,10 +173,10 @@ def greet(settings: Settings) -> None:
 
 def _where(url: str) -> str:
     """The options with which redis-cli finds that Redis."""
-    parts = urlsplit(url)
     if is_cluster(url):
         host, port = seeds(url)[0]
-        return f"-c -h {host} -p {port}{' --askpass' if parts.password else ''}"
+        return f"-c -h {host} -p {port}{' --askpass' if '@' in url else ''}"
+    parts = urlsplit(url)
     if parts.scheme == "unix":
         return f"-s {parts.path}"
     if parts.password:

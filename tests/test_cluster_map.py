@@ -22,6 +22,7 @@ A, B, C = ("10.0.0.1", 7000), ("10.0.0.2", 7000), ("10.0.0.3", 7001)
 def test_the_address_of_a_cluster_names_some_of_its_nodes(url: str, nodes: list[tuple[str, int]]) -> None:
     assert is_cluster(casts.redis_url(url))
     assert seeds(url) == nodes
+    assert f"-c -h {nodes[0][0]} -p {nodes[0][1]}" in _where(url)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 SUFFIX = "+cluster"  # of the scheme
 SCHEMES = (f"redis{SUFFIX}://", f"rediss{SUFFIX}://")  # the second one over TLS
@@ -62,10 +61,10 @@ def is_cluster(url: str) -> bool:
 
 def seeds(url: str) -> list[Address]:
     """The nodes that the address of a cluster names. Raises ValueError where it is none."""
-    parts = urlsplit(url)
-    if parts.path not in ("", "/", "/0") or parts.fragment:
+    _, _, hosts, path, _ = _parts(url)
+    if path not in ("", "/", "/0"):
         raise ValueError("a cluster has one database, 0")
-    named = [HOST.fullmatch(name) for name in parts.netloc.rpartition("@")[2].split(",")]
+    named = [HOST.fullmatch(name) for name in hosts.split(",")]
     found = [(name["host"].strip("[]"), int(name["port"] or PORT)) for name in named if name]
     if len(found) < len(named) or not all(0 < port < 65536 for _, port in found):
         raise ValueError("a cluster's nodes are hosts and ports with commas between them")
@@ -74,7 +73,14 @@ def seeds(url: str) -> list[Address]:
 
 def node_url(url: str, address: Address) -> str:
     """The address of one node, with the cluster's user, password and options."""
-    parts = urlsplit(url)
-    user, at, _ = parts.netloc.rpartition("@")
-    options = f"?{parts.query}" if parts.query else ""
-    return f"{parts.scheme.removesuffix(SUFFIX)}://{user}{at}{name_of(address)}/0{options}"
+    scheme, user, _, _, options = _parts(url)
+    return f"{scheme.removesuffix(SUFFIX)}://{user}{name_of(address)}/0{options}"
+
+
+def _parts(url: str) -> tuple[str, str, str, str, str]:
+    """Scheme, user and @, hosts, path, ? and options. To urlsplit, brackets mean a single host."""
+    scheme, _, rest = url.partition("://")
+    rest, mark, options = rest.partition("?")
+    place, slash, path = rest.partition("/")
+    user, at, hosts = place.rpartition("@")
+    return scheme, user + at, hosts, slash + path, mark + options

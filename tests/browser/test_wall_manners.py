@@ -431,8 +431,8 @@ def test_on_a_kiosk_the_smallest_text_has_18_pixels_and_great_numbers_96(
     for end, room, size in ends:
         assert size >= 96
         assert end <= room + 18  # half of the gap between two columns at most
-    kiosk.goto(f"{service.base}/?kiosk&site=nobody-{visited.name}")
     kiosk.unroute_all()
+    kiosk.goto(f"{service.base}/?kiosk&site=nobody-{visited.name}")
     expect(kiosk.locator("#waiting")).to_be_visible(timeout=SOON)
     assert min(text["size"] for text in kiosk.evaluate(TEXTS)) >= 17.99
 
