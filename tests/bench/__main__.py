@@ -17,8 +17,8 @@ HEADER = """\
 # What one machine does
 
 Written by `make bench`, which measures the machine it runs on: web process, counter, embedded Redis
-(append-only file, synced every second) and the load generator share it. Whatever else runs there at the same time
-makes these figures worse.
+(append-only file, synced every second) and the load generator share it. Whatever else runs there
+at the same time makes these figures worse.
 """
 
 
