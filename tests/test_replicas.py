@@ -11,6 +11,7 @@ import pytest
 from redis import Redis, RedisError
 
 from hitwall.redis_server import RedisServer
+from tests.hanging import hanging
 from tests.hits import SITE, hit
 from tests.waiting import until
 from tracker import append
@@ -61,9 +62,8 @@ def hung(pair: tuple[RedisServer, RedisServer], main: Redis) -> Iterator[None]:
     """The replica hears nothing; what it was told before it has heard."""
     main.set("before", "")
     assert main.wait(1, 5000) == 1
-    os.kill(pair[1].pid, signal.SIGSTOP)
-    yield
-    os.kill(pair[1].pid, signal.SIGCONT)
+    with hanging(pair[1].pid):
+        yield
 
 
 def paths(redis: Redis) -> list[str]:
@@ -97,13 +97,10 @@ def test_law_7_what_too_few_replicas_have_waits_on_disk_until_they_have_it(
     raw = RawLog(main, replicas=1)
     commit = GroupCommit(raw, Spool(tmp_path, "door"))
     commit.append(hit("/1"))
-    os.kill(pair[1].pid, signal.SIGSTOP)
-    try:
+    with hanging(pair[1].pid):
         commit.append(hit("/2"))
         commit.append(hit("/3"))
         assert not Replayer(raw, commit).round()
-    finally:
-        os.kill(pair[1].pid, signal.SIGCONT)
     assert until(Replayer(raw, commit).round)
     assert paths(main) == paths(replica) == ["/1", "/2", "/3"]
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from redis import Redis, RedisError, ResponseError
+from redis import Redis, RedisError
 from redis.exceptions import NoScriptError
 
 from tracker import keys
 from tracker.cluster import Cluster
 from tracker.cluster_map import name_of
-from tracker.foreign import BROKEN, set_aside, undisturbed
+from tracker.foreign import undisturbed
 
 REPLICATED = 300  # milliseconds that replicas get to tell that they have a batch; a visitor is waiting
 
@@ -32,12 +32,9 @@ class Append:
 
     def __call__(self, places: Sequence[str], args: Sequence[Any]) -> tuple[int, bool]:
         """Hits appended (see the script), and whether the log is new. Raises RedisError."""
-        try:
-            appended, new = self._stored(places, args)
-        except ResponseError as error:
-            if not BROKEN.search(str(error)) or not self._set_aside(places, args):
-                raise
-            appended, new = self._stored(places, args)
+        position = "number" if args[1] == "<" else "string"
+        wanted = {places[0]: "stream", **dict.fromkeys(places[1:], position)}
+        appended, new = undisturbed(self._redis, wanted, lambda: self._stored(places, args))
         return appended, bool(new)
 
     def name(self, site: str) -> None:
@@ -67,12 +64,6 @@ class Append:
         if copies < self._replicas:
             raise TooFewReplicas(f"{copies} of {self._replicas} replicas have the hits")
         return cast(list[int], stored)
-
-    def _set_aside(self, places: Sequence[str], args: Sequence[Any]) -> bool:
-        """Whether anything was; then there is reason to try again."""
-        position = "number" if args[1] == "<" else "string"
-        wanted = {places[0]: "stream", **dict.fromkeys(places[1:], position)}
-        return bool(set_aside(self._redis, wanted))
 
 
 def server_of(redis: Redis, site: str) -> str:

@@ -95,16 +95,17 @@ def list_sites(redis: Redis) -> None:
             redis.sadd(keys.SITES, key.site)
 
 
-def undisturbed(redis: Redis, names: Iterable[str], ask: Callable[[], T]) -> T:
+def undisturbed(redis: Redis, names: Iterable[str] | Mapping[str, str], ask: Callable[[], T]) -> T:
     """What `ask` gives; where something foreign lies under one of these keys, once that is set aside.
 
-    `ask` raises ValueError where it cannot make sense of what it finds.
+    What belongs there is what the kind of the key says, or the mapping: key -> one of WANTED. `ask` raises
+    ValueError where it cannot make sense of what it finds.
     """
     try:
         return ask()
     except (ResponseError, ValueError) as error:
         is_strange = isinstance(error, ValueError) or BROKEN.search(str(error))
-        if not is_strange or not set_aside(redis, _wanted(names)):
+        if not is_strange or not set_aside(redis, names if isinstance(names, Mapping) else _wanted(names)):
             raise
     return ask()
 

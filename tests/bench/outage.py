@@ -1,7 +1,5 @@
 """Redis stands still while a real server of a tracked application is under steady load."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from redis import Redis
 
 from hitwall.redis_server import RedisServer
 from tests.bench.sender import Sent, send
+from tests.hanging import hanging
 from tests.host import Host, stored
 from tests.waiting import until
 
@@ -65,11 +64,10 @@ def _send(port: int, first: int) -> list[Sent]:
 def stopped(server: RedisServer) -> Iterator[list[float]]:
     """Redis answers nothing until the end of the block; then the list has both moments, time.monotonic()."""
     span = [time.monotonic()]
-    os.kill(server.pid, signal.SIGSTOP)
     try:
-        yield span
+        with hanging(server.pid):
+            yield span
     finally:
-        os.kill(server.pid, signal.SIGCONT)
         span.append(time.monotonic())
 
 

@@ -1,11 +1,9 @@
 """What waits on disk while Redis is away outlives the web process, a torn file and a full disk."""
 
-import os
 import resource
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from tests.faults.disk import small_disk
 from tests.faults.ledger import Table, settle
 from tests.faults.load import Load, load
 from tests.faults.world import LABELS, OwnRedis, more
+from tests.hanging import hanging
 from tests.service import Service, at_work, running
 from tests.waiting import until
 from tracker import keys
@@ -23,25 +22,10 @@ SMALL = 2**20  # bytes of the disk that is full
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path, free_port: int) -> Iterator[OwnRedis]:
-    with OwnRedis(tmp_path, free_port) as server:
-        yield server
-
-
-@pytest.fixture
 def service(own_redis: OwnRedis) -> Iterator[Service]:
     """Two web workers, whose visitors need a salt from Redis, and a counter."""
     with running(own_redis.url, workers="2", visitor="hash", max_labels=LABELS, canary="0") as made:
         yield made
-
-
-@contextmanager
-def hung(redis: OwnRedis) -> Iterator[None]:
-    os.kill(redis.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(redis.pid, signal.SIGCONT)
 
 
 def waiting(service: Service) -> int:
@@ -59,7 +43,7 @@ def settled(redis: OwnRedis, service: Service, clicks: Load | list[Load], fault:
 def test_laws_1_and_2_hold_when_the_web_is_killed_while_hits_wait_and_starts_without_redis(
     service: Service, own_redis: OwnRedis, table: Table
 ) -> None:
-    with load(service.base, pace=0.005) as clicks, hung(own_redis):
+    with load(service.base, pace=0.005) as clicks, hanging(own_redis.pid):
         more(clicks, 200)
         service.kill("serve")
         assert waiting(service)
@@ -85,7 +69,7 @@ def test_law_9_sigterm_ends_the_web_within_5_s_while_redis_hangs_and_loses_nothi
 ) -> None:
     with load(service.base) as clicks:
         more(clicks)
-        with hung(own_redis):
+        with hanging(own_redis.pid):
             more(clicks, 20)
             begun = time.monotonic()
             assert service.kill("serve", signal.SIGTERM) == 0

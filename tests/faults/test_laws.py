@@ -1,17 +1,15 @@
 """The laws that only whole processes can break: kills, restarts, races, crowds."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from redis import Redis
 
-from hitwall.redis_server import RedisServer
+from tests.faults.world import OwnRedis
 from tests.service import Service, counted, running, total
 from tests.waiting import until
 from tracker import keys
@@ -23,22 +21,9 @@ SITE = "example.com"
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path, free_port: int) -> Iterator[RedisServer]:
-    """A Redis with its append-only file, to be killed and started again."""
-    with RedisServer(tmp_path, free_port) as server:
-        yield server
-
-
-@pytest.fixture
-def own_service(own_redis: RedisServer) -> Iterator[Service]:
+def own_service(own_redis: OwnRedis) -> Iterator[Service]:
     with running(own_redis.url) as service:
         yield service
-
-
-def kill_redis(server: RedisServer) -> None:
-    os.kill(server.pid, signal.SIGKILL)
-    until(lambda: not server.alive())
-    server.start()
 
 
 def test_a_hit_is_stored_raw_counted_and_in_a_frame_within_a_second(service: Service, redis: Redis) -> None:
@@ -78,7 +63,7 @@ def test_law_3_two_counters_racing_over_5000_hits_count_5000(redis: Redis, redis
 
 
 def test_law_5_the_wall_is_right_again_after_the_counter_web_or_redis_was_killed(
-    own_service: Service, own_redis: RedisServer
+    own_service: Service, own_redis: OwnRedis
 ) -> None:
     own_service.hit()
     assert own_service.frame(1, bucket="month")["top"]["url"] == [["/", 1, 0]]
@@ -87,7 +72,8 @@ def test_law_5_the_wall_is_right_again_after_the_counter_web_or_redis_was_killed
         own_service.hit()
         own_service.start("count")
         next(frame for frame in frames if frame["hits"] == 2)
-        kill_redis(own_redis)
+        own_redis.kill()
+        own_redis.start()
         until(lambda: own_service.hit().status == 200)
         next(frame for frame in frames if frame["hits"] >= 3)
     own_service.kill("serve")
@@ -141,7 +127,7 @@ def test_law_9_sigterm_ends_a_process_within_5_s_with_open_streams(service: Serv
 
 
 def test_law_7_without_redis_a_hit_is_answered_the_wall_says_so_and_shows_it_later(
-    own_service: Service, own_redis: RedisServer
+    own_service: Service, own_redis: OwnRedis
 ) -> None:
     own_service.hit()
     with own_service.frames(bucket="month") as frames:

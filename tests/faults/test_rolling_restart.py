@@ -56,10 +56,13 @@ def more(loads: list[Load], number: int) -> bool:
     return acknowledged(loads) >= number
 
 
-def restart(service: Service, how: signal.Signals) -> None:
-    status = service.kill("serve", how)
-    assert status == (0 if how == signal.SIGTERM else -how)
-    service.start("serve")
+def restart_in_turn(webs: list[Service], loads: list[Load], how: signal.Signals) -> None:
+    for _ in range(ROUNDS):
+        for service in webs:
+            until(partial(more, loads, acknowledged(loads) + SOME))
+            status = service.kill("serve", how)
+            assert status == (0 if how == signal.SIGTERM else -how)
+            service.start("serve")
 
 
 @pytest.mark.fault(ROLLING)
@@ -67,10 +70,7 @@ def test_restarting_two_web_processes_in_turn_fails_no_pixel(
     webs: list[Service], front: Nginx, redis: Redis, table: Table
 ) -> None:
     with visitors(front) as loads:
-        for _ in range(ROUNDS):
-            for service in webs:
-                until(partial(more, loads, acknowledged(loads) + SOME))
-                restart(service, signal.SIGTERM)
+        restart_in_turn(webs, loads, signal.SIGTERM)
     table.add(settle(redis, loads, ROLLING, ROUNDS * 2))
     assert [set(load.statuses) for load in loads] == [{200}, {204}] * 2
 
@@ -80,9 +80,6 @@ def test_a_hit_that_a_killed_process_may_have_stored_is_not_sent_to_the_other(
     webs: list[Service], front: Nginx, redis: Redis, table: Table
 ) -> None:
     with visitors(front) as loads:
-        for _ in range(ROUNDS):
-            for service in webs:
-                until(partial(more, loads, acknowledged(loads) + SOME))
-                restart(service, signal.SIGKILL)
+        restart_in_turn(webs, loads, signal.SIGKILL)
     table.add(settle(redis, loads, KILLED, ROUNDS * 2))
     assert {what for load in loads for what in load.statuses} <= {200, 204, 502}

@@ -6,7 +6,6 @@ import signal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from redis import Redis
 from hitwall.redis_server import RedisServer
 from summaries.counting import Counting
 from tests.faults.ledger import Row, Table
+from tests.hanging import hanging
 from tests.host import Host, Visitors, ask, call, holds, see_each_once, spooled, stored
 from tests.host_app import SITE, create_app
 from tests.service import total
@@ -30,27 +30,10 @@ SMALL = 20_000  # bytes that a file may have where the disk is to be full
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path, free_port: int) -> Iterator[RedisServer]:
-    """A Redis to be stopped and killed; what it has answered is in its append-only file."""
-    with RedisServer(tmp_path, free_port) as server:
-        yield server
-
-
-@pytest.fixture
 def log(own_redis: RedisServer) -> Iterator[Redis]:
     """A client of that Redis."""
     with Redis.from_url(own_redis.url) as client:
         yield client
-
-
-@contextmanager
-def hanging(server: RedisServer) -> Iterator[None]:
-    """Redis takes what it is sent and answers nothing, until the end of the block."""
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
 
 
 def statuses(visitors: Visitors) -> set[int]:
@@ -94,7 +77,7 @@ def test_law_7_while_redis_hangs_all_is_answered_and_then_every_hit_is_there_onc
     with Host(kind, tmp_path, own_redis.url) as host:
         with Visitors(host) as visitors:
             go_on(visitors, log)
-            with hanging(own_redis):
+            with hanging(own_redis.pid):
                 until(lambda: len(spooled(host)) > SOME)
                 later = len(visitors.answers) + SOME
                 until(lambda: len(visitors.answers) > later)
@@ -178,7 +161,7 @@ def test_law_10_without_redis_and_disk_all_is_answered_and_hits_beyond_the_bound
     no_directory.parent.touch()
     app = application(monkeypatch, own_redis.url, no_directory)
     (box,) = app.extensions["track_usage"].outboxes
-    with hanging(own_redis):
+    with hanging(own_redis.pid):
         assert ask_directly(app, range(bound + 1000)) == {b"A page."}
         until(lambda: "hits were dropped" in caplog.text)
         # All are in one of the two, but for the moment in which a batch changes its place in memory.
@@ -231,7 +214,7 @@ def test_what_a_server_could_not_store_before_its_end_the_next_one_stores_once(
     own_redis: RedisServer, log: Redis, tmp_path: Path
 ) -> None:
     with Host("sync", tmp_path, own_redis.url) as host:
-        with hanging(own_redis):
+        with hanging(own_redis.pid):
             visitors = ask(host, SOME)
             host.stop()
             assert (statuses(visitors), visitors.broken) == ({200}, [])
@@ -272,7 +255,7 @@ def test_what_is_in_the_spool_outlives_the_death_of_all_processes_and_is_stored_
     own_redis: RedisServer, log: Redis, tmp_path: Path
 ) -> None:
     with Host("gthread", tmp_path, own_redis.url) as host:
-        with hanging(own_redis):
+        with hanging(own_redis.pid):
             visitors = ask(host, SOME)
             until(lambda: spooled(host) == visitors.answers.keys())
             host.kill()
@@ -286,7 +269,7 @@ def test_with_no_room_for_the_spool_the_host_answers_and_goes_on_storing_later(
     with Host("gthread", tmp_path, own_redis.url) as host:
         with Visitors(host) as visitors:
             go_on(visitors, log)
-            with hanging(own_redis):
+            with hanging(own_redis.pid):
                 for worker in host.workers():
                     resource.prlimit(worker, resource.RLIMIT_FSIZE, (SMALL, resource.RLIM_INFINITY))
                 until(lambda: "File too large" in host.said())

@@ -15,6 +15,7 @@ from hitwall.redis_server import RedisServer
 from tests.faults.ledger import FULL
 from tests.faults.load import Load
 from tests.faults.proxy import Proxy
+from tests.hanging import hanging
 from tests.service import Service
 from tests.waiting import until
 
@@ -75,11 +76,8 @@ Fault = Callable[[World], AbstractContextManager[None]]  # the fault is there un
 @contextmanager
 def hung(world: World) -> Iterator[None]:
     """Redis takes what it is sent and answers nothing."""
-    os.kill(world.redis.pid, signal.SIGSTOP)
-    try:
+    with hanging(world.redis.pid):
         yield
-    finally:
-        os.kill(world.redis.pid, signal.SIGCONT)
 
 
 def slow(seconds: float) -> Fault:
