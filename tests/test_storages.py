@@ -20,7 +20,7 @@ from summaries.counting import Counting
 from tests.cutting import cutting
 from tests.hits import FIREFOX, NOW, PROPERTY, SITE, hit
 from tests.service import ROOT, counted
-from tracker import append, keys
+from tracker import foreign, keys
 from tracker.hit import Hit
 from tracker.raw import AHEAD, START, RawLog, encode, milliseconds
 from tracker.refused import LIVES
@@ -294,7 +294,7 @@ def test_what_is_not_ours_under_the_keys_of_a_site_is_set_aside_and_its_hits_are
 def test_a_site_whose_keys_stay_broken_holds_up_no_other(
     redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(append, "set_aside", lambda *_: {})  # as where Redis does not let us rename
+    monkeypatch.setattr(foreign, "set_aside", lambda *_: {})  # as where Redis does not let us rename
     redis.set(keys.raw(SITE), "not a stream")
     redis.sadd(keys.seen("b.example", "flask-1"), "not a position")
     hits = [flask_hit(site=site) for site in ("a.example", SITE, "b.example", OTHER, SITE)]
