@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -48,6 +49,17 @@ SERVERS = {
 }
 
 
+def as_from_a_terminal() -> Callable[[], None]:
+    """What a server does before it begins: die with us, and heed Ctrl-C, which a script's background ignores."""
+    die_with_us = dying_with_parent()
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        die_with_us()
+
+    return prepare
+
+
 class Host:
     """One server of the host application on a port of its own; to be stopped and started again."""
 
@@ -71,7 +83,7 @@ class Host:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # so that `kill` takes the workers along
-                preexec_fn=dying_with_parent(),
+                preexec_fn=as_from_a_terminal(),
             )
         until(self._listens, 30)
 
