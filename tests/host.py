@@ -50,7 +50,7 @@ SERVERS = {
 
 
 def as_from_a_terminal() -> Callable[[], None]:
-    """What a server does before it begins: die with us, and heed Ctrl-C, which a script's background ignores."""
+    """What a server does before it begins: die with us; heed Ctrl-C, which a background ignores."""
     die_with_us = dying_with_parent()
 
     def prepare() -> None:
