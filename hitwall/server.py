@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import gevent
 from gevent.lock import RLock
-from gunicorn.workers.ggevent import PyWSGIServer
 
 from hitwall.handler import IDLE, close_silent
+from hitwall.spread import FairServer
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ NO_SYN = [(0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0,
 SO_ATTACH_FILTER = 26  # Linux's number on all that Python names; the socket module has it not
 
 
-class Server(PyWSGIServer):  # type: ignore[misc]
+class Server(FairServer):
     """Accepts connections; `close` accepts no more and returns when those that got through are answered."""
 
     def init_socket(self) -> None:

@@ -20,6 +20,7 @@ from gunicorn.workers.ggevent import GeventPyWSGIWorker
 from hitwall import event_log, measuring
 from hitwall.handler import Handler, close_silent
 from hitwall.server import SERVING, Server, allow_connections, patience, refuse_new
+from hitwall.spread import Spread
 from tracker.settings import Settings
 
 DOORS = 2000  # connections for everything but streams; keep-alive ones of visitors, mostly
@@ -44,11 +45,19 @@ class Worker(GeventPyWSGIWorker):  # type: ignore[misc]
     server_class = Server
     wsgi_handler = Handler
     wsgi: Any = None  # the Flask application, once it is loaded
+    place: int | None = None  # among all workers
 
     def notify(self) -> None:
         """Called every second."""
         super().notify()
         close_silent(time.monotonic(), patience())
+
+    def run(self) -> None:
+        """Returns when the doors have answered and the streams have ended."""
+        hub = self.wsgi.extensions["hitwall"]
+        Server.place, Server.streams = self.place, lambda: hub.viewers
+        super().run()
+        hub.join()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         Handler.stopping = True
@@ -77,7 +86,7 @@ class Web(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def run(self) -> None:
-        allow_connections(self.cfg.worker_connections)
+        allow_connections(self._settings.streams + DOORS)
         Master(self).run()
 
     def load_config(self) -> None:
@@ -85,12 +94,16 @@ class Web(BaseApplication):  # type: ignore[misc]
             "bind": self._settings.address,
             "workers": self._settings.workers,
             "worker_class": Worker,
-            "worker_connections": self._settings.streams + DOORS,
+            "worker_connections": DOORS,  # the hub takes over those of streams
             "graceful_timeout": GRACE,
             "loglevel": "warning",
             "logger_class": Log,
             "control_socket_disable": True,  # nothing of ours is steered through it
         }
+        if self._settings.workers > 1:
+            Server.spread = spread = Spread(self._settings.workers)
+            chosen["pre_fork"] = lambda master, worker: spread.enter(worker)
+            chosen["child_exit"] = lambda master, worker: spread.leave(worker)
         for name, value in chosen.items():
             self.cfg.set(name, value)
 
@@ -99,6 +112,7 @@ class Web(BaseApplication):  # type: ignore[misc]
         hub.print_exception = tell
         measuring.take_place()
         app = util.import_app("hitwall.app:create_app()")
+        Handler.door = app.wsgi_app
         app.extensions["hitwall.replayer"].start()
         import_module("hitwall.canary").start(self._settings)
         gc.collect()

@@ -1,4 +1,7 @@
-"""The pixel door and the script: plain WSGI in front of Flask, which alone costs more than the rest."""
+"""The pixel door and the script: plain WSGI in front of Flask, which alone costs more than the rest.
+
+A server that can do without WSGI asks `take` itself, and gets its answer when the hit is stored.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -7,9 +10,9 @@ from typing import Any
 
 from redis import Redis, RedisError
 
-from tracker.answers import CROSS_ORIGIN, PREFLIGHT, StartResponse, accept, refuse
+from tracker.answers import COUNTED, CROSS_ORIGIN, PREFLIGHT, Answer, Headers, StartResponse, refused
 from tracker.canary import recognise
-from tracker.group_commit import GroupCommit, NotStored
+from tracker.group_commit import GroupCommit, NotStored, Told
 from tracker.hit import CANARY, BadHit, Hit
 from tracker.pixel import PixelReader
 from tracker.rate import Rate
@@ -38,35 +41,50 @@ class Beacon:
         spool = Spool(settings.spool, DOOR, settings.spool_bytes)
         self.commit = GroupCommit(RawLog(redis, settings.replicas), spool)
         self._refusals = Refusals(redis)
-        self._script = read_script(script, settings.visitor == "cookie")
+        self._script = _script(script, settings.visitor == "cookie")
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path == "/a.gif":
-            return self._pixel(environ, start)
-        if path == "/a.js":
-            return self._serve_script(start)
-        return self._app(environ, start)
+            answer = self._answer(environ, self.commit.append) or COUNTED[environ["REQUEST_METHOD"]]
+        elif path == "/a.js":
+            answer = self._script
+        else:
+            return self._app(environ, start)
+        start(answer.line, list(answer.headers))
+        return [answer.body] if answer.body else []
 
-    def _pixel(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+    def take(self, environ: dict[str, Any], told: Told) -> Answer | None:
+        """A request for the pixel: the answer where it is known at once.
+
+        Else None, and `told` learns whether the hit is stored, as in GroupCommit; `outcome` answers that.
+        """
+        return self._answer(environ, lambda hit: self.commit.add(hit, told))
+
+    def outcome(self, method: str, is_stored: bool) -> Answer:
+        """The answer to a hit that was taken."""
+        if is_stored:
+            return COUNTED[method]
+        self._refusals.count("not stored")
+        return refused(method, 503, "not stored: the store is out of reach, try again")
+
+    def _answer(self, environ: dict[str, Any], store: Callable[[Hit], None]) -> Answer | None:
+        """None where `store` has taken the hit."""
         method = environ["REQUEST_METHOD"]
         try:
             if method == "OPTIONS":
-                start("204 No Content", PREFLIGHT)
-                return []
-            if method not in ("GET", "POST"):
+                return PREFLIGHT
+            if method not in COUNTED:
                 raise BadHit("bad method", "a hit comes by GET or POST", 405)
             if self._rate:
                 self._rate.check(environ)
-            hit = self._reader.read(environ, datetime.now(UTC))
-            self.commit.append(self._admitted(hit))
+            store(self._admitted(self._reader.read(environ, datetime.now(UTC))))
         except BadHit as bad:
             self._refusals.count(bad.reason)
-            return refuse(start, method, bad.status, str(bad), bad.after)
+            return refused(method, bad.status, str(bad), bad.after)
         except (NotStored, RedisError):
-            self._refusals.count("not stored")
-            return refuse(start, method, 503, "not stored: the store is out of reach, try again")
-        return accept(start, method)
+            return self.outcome(method, False)
+        return None
 
     def _admitted(self, hit: Hit) -> Hit:
         """The hit, or the canary that it is. Raises BadHit."""
@@ -75,17 +93,14 @@ class Beacon:
         self._sites.admit(hit.site)
         return hit
 
-    def _serve_script(self, start: StartResponse) -> Iterable[bytes]:
-        headers = [
-            ("Content-Type", "text/javascript; charset=utf-8"),
-            ("Content-Length", str(len(self._script))),
-            ("Cache-Control", f"public, max-age={SCRIPT_AGE}"),
-            *CROSS_ORIGIN,
-        ]
-        start("200 OK", headers)
-        return [self._script]
 
-
-def read_script(file: Path, cookie: bool) -> bytes:
+def _script(file: Path, cookie: bool) -> Answer:
     """The tracker script, told whether it may set the visitor's cookie."""
-    return file.read_bytes().replace(b'"COOKIE"', b"1" if cookie else b"0")
+    text = file.read_bytes().replace(b'"COOKIE"', b"1" if cookie else b"0")
+    headers: Headers = [
+        ("Content-Type", "text/javascript; charset=utf-8"),
+        ("Content-Length", str(len(text))),
+        ("Cache-Control", f"public, max-age={SCRIPT_AGE}"),
+        *CROSS_ORIGIN,
+    ]
+    return Answer("200 OK", headers, text)

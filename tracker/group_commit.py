@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import gevent
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 from gevent.lock import BoundedSemaphore
 from redis import ConnectionError, RedisError
 
@@ -28,6 +28,7 @@ PAUSE = 0.05  # seconds between two tries
 LONGEST = 5.0  # seconds a request waits in all, should the disk hang
 KEPT = 7 * 86_400  # seconds a batch's position is remembered: so long it may wait on disk and be there once
 MOST_WAITING = 10_000  # hits that may wait for one append; further ones are turned away
+GATHER = 4  # turns of the loop after an append: whoever was answered asks again, and goes along
 MOST_TOGETHER = 1000  # hits of one append, some 5 ms in which Redis serves nobody else
 RETRIED = (ConnectionError, TooFewReplicas)  # what may be over in a moment; a hung Redis holds nobody twice
 
@@ -36,18 +37,32 @@ class NotStored(Exception):
     """The hit is neither in the raw log nor on the disk, as far as is known; the message says why."""
 
 
+Told = Callable[[bool], None]  # called once, with whether the hit is stored; must neither wait nor raise
+
+
 class Moment:
-    """Hits that go together, and the sites of which they are kept."""
+    """Hits that go together, and who is to be told what becomes of them."""
 
     def __init__(self) -> None:
         self.hits: dict[str, list[Hit]] = {}
         self.size = 0
         self.lost: set[str] | None = None  # sites whose hits are not kept; None: all
-        self.done = Event()
+        self._asking: list[tuple[str, Told]] = []
+        self._patience = gevent.get_hub().loop.timer(LONGEST)
 
-    def add(self, hit: Hit) -> None:
+    def add(self, hit: Hit, told: Told) -> None:
+        if not self._asking:
+            self._patience.start(self.tell)
         self.hits.setdefault(hit.site, []).append(hit)
         self.size += 1
+        self._asking.append((hit.site, told))
+
+    def tell(self) -> None:
+        """Tell all who ask: the hit is stored, or it is not, as far as is known by now."""
+        self._patience.stop()
+        asking, self._asking = self._asking, []
+        for site, told in asking:
+            told(self.lost is not None and site not in self.lost)
 
 
 class GroupCommit:
@@ -70,17 +85,22 @@ class GroupCommit:
 
     def append(self, hit: Hit) -> None:
         """Returns when Redis or the disk has the hit; raises NotStored where neither does in time."""
-        moment = self._next
-        if moment.size >= MOST_WAITING:
+        stored: AsyncResult[bool] = AsyncResult()
+        self.add(hit, stored.set)
+        if not stored.get():
+            raise NotStored("the store is out of reach")
+
+    def add(self, hit: Hit, told: Told) -> None:
+        """The same without waiting: `told` is called by another greenlet.
+
+        Raises NotStored where too many wait.
+        """
+        if self._next.size >= MOST_WAITING:
             raise NotStored("too many hits are waiting")
-        moment.add(hit)
+        self._next.add(hit, told)
         self._wake.set()
         if self._writer is None or self._writer.dead:
             self._writer = gevent.spawn(self._write)
-        if not moment.done.wait(LONGEST):
-            raise NotStored("the store takes too long")
-        if moment.lost is None or hit.site in moment.lost:
-            raise NotStored("the store is out of reach")
 
     def _write(self) -> None:
         while True:
@@ -90,7 +110,9 @@ class GroupCommit:
             try:
                 self._keep(moment)
             finally:
-                moment.done.set()
+                moment.tell()
+            for _ in range(GATHER):
+                gevent.sleep(0)
 
     def _keep(self, moment: Moment) -> None:
         metrics.BATCH.observe(moment.size)
