@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from tests.hits import FIREFOX, NOW, PROPERTY
+from tracker import form, pixel
+from tracker import hit as hits
+from tracker.headers import HEAD_BYTES
 from tracker.hit import BadHit, Hit
 from tracker.pixel import PixelReader
 from tracker.raw import encode
@@ -324,3 +327,41 @@ def test_any_bytes_give_a_hit_or_a_refusal_with_a_known_reason(
     else:
         encode(result)  # raises for a lone surrogate
         assert result.path[:1] == "/"
+
+
+USUAL = st.sampled_from(
+    ["https://www.example.com", "http://example.com:80", "HTTPS://a@b.example./", "http:///a", ""]
+)
+PAGES = st.builds(
+    "".join, st.tuples(USUAL, st.text(max_size=6) | st.sampled_from(["/a?b=1&c=%C3%A4#/d", "?a=/", "/"]))
+)
+SENT = st.builds(
+    lambda page, rest: urlencode({"url": page, **rest}).encode(),
+    PAGES,
+    st.dictionaries(
+        st.sampled_from(["s", "v", "b", "w", "t", "ref", "e"]), st.text(max_size=12) | st.just("12345678")
+    ),
+)
+
+
+@given(query=QUERIES | SENT, header=st.binary(max_size=20), posted=st.booleans())
+@PROPERTY
+def test_the_quick_way_and_the_careful_one_make_the_same_of_any_request(
+    redis: Redis, query: bytes, header: bytes, posted: bool
+) -> None:
+    text, value = query.decode("latin-1"), header.decode("latin-1")
+    reader = PixelReader(Settings(trusted_proxies=1, headers=("*",)), Visitors("cookie", redis))
+
+    def outcome(**told: Any) -> Any:
+        names = ("user_agent", "cookie", "accept_language", "x_forwarded_for")
+        request = environ("" if posted else text, query if posted else None, **dict.fromkeys(names, value))
+        try:
+            return reader.read(request | told, NOW)
+        except BadHit as bad:
+            return str(bad), bad.status
+
+    quick = outcome(**{HEAD_BYTES: len(query) + 200})
+    with pytest.MonkeyPatch.context() as careful:
+        careful.setattr(pixel, "parse_form", form.careful)
+        careful.setattr(hits, "_origin", lambda address: ("", ""))
+        assert outcome() == quick

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from msgspec import structs
 
 from tracker import geoip, remote
+from tracker.entries import encode
 from tracker.headers import ADDRESSES, environ_name
 from tracker.hit import Hit
 from tracker.settings import Settings
@@ -66,9 +67,25 @@ class Addresses:
 
 def without(hit: Hit, address: str, form: str) -> Hit:
     """The hit with `form` wherever a field of it holds the address."""
+    if not _may_hold(hit, address):
+        return hit
     mask = partial(_masked, address=address, form=form)
     fields = {name: mask(getattr(hit, name)) for name in (*TEXTS, *DICTS)}
     return structs.replace(hit, **{name: value for name, value in fields.items() if value})
+
+
+def _may_hold(hit: Hit, address: str) -> bool:
+    """Whether a look at each field is worth its time. However an address is written, its numbers are there,
+    and JSON escapes none of them.
+    """
+    try:
+        text = encode(hit)
+    except (TypeError, ValueError, RecursionError):  # JSON does not know an object of the host's
+        return True
+    if ":" not in address:
+        return address.encode() in text
+    text = text.lower()
+    return all(group in text for group in address.encode().split(b":"))
 
 
 def mentions(text: str, address: str) -> bool:

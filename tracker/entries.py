@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -19,7 +20,19 @@ decode = msgspec.json.Decoder(Hit).decode
 
 def read_hit(fields: Mapping[bytes, bytes]) -> Hit | None:
     """The hit of an entry; None where it holds none that any clock shows or any counter can add."""
-    text = fields.get(b"hit", b"")
+    return read_text(fields.get(b"hit", b""))
+
+
+def read_entry(entry: Any) -> Entry:
+    """Of an entry as Redis sends it: its id, then fields and values in a row."""
+    name, fields = entry
+    if len(fields) != 2 or fields[0] != b"hit":
+        return name.decode(), read_hit(dict(zip(*[iter(fields)] * 2, strict=True)))
+    return name.decode(), read_text(fields[1])
+
+
+def read_text(text: bytes) -> Hit | None:
+    """The same of what stands in its one field."""
     try:
         hit = decode(text) if len(text) <= LONGEST else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

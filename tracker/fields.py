@@ -23,15 +23,20 @@ def text(value: str, name: str) -> str:
 
 def title(value: str) -> str:
     """As a browser shows it: runs of white space are one blank, and so is what a terminal would obey."""
-    return cut(" ".join(_seen(value).split()), SIZES["title"])
+    if not value.isprintable() or "  " in value or value[:1] == " " or value[-1:] == " ":
+        value = " ".join(_seen(value).split())
+    return cut(value, SIZES["title"])
 
 
 def params(query: str) -> dict[str, str]:
     """The parameters of a page's query, for later questions; what cannot be read is replaced."""
     found: dict[str, str] = {}
-    for pair in query.split("&", MAX_PARAMS)[:MAX_PARAMS] if query else ():
+    if not query:
+        return found
+    read = _lenient if "%" in query or "+" in query or not query.isprintable() else str
+    for pair in query.split("&", MAX_PARAMS)[:MAX_PARAMS]:
         name, _, value = pair.partition("=")
-        found.setdefault(_lenient(name), _lenient(value))
+        found.setdefault(read(name), read(value))
     return found
 
 

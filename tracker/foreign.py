@@ -51,6 +51,7 @@ KINDS = {
     "lease": "string",
     "salt": "string",
     "posted": "string",
+    "edge": "string",
     "counting": "hash",
     "canary": "hash",
     "mark": "string",

@@ -9,6 +9,7 @@ from typing import Any
 from tracker import fields
 
 Environ = Mapping[str, Any]  # of WSGI
+HEAD_BYTES = "hitwall.head_bytes"  # there: how long the request's head is, where the server tells
 
 MOST = 100  # headers that are kept of those that no setting names
 NAME = 128  # characters of their names
@@ -58,7 +59,8 @@ class KeptHeaders:
     """The headers that HITWALL_HEADERS names, `*` for all but cookies and credentials."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._named = {environ_name(name): name for name in names if name != "*"}
+        named = {environ_name(name): name for name in names if name != "*"}
+        self._named = {key: name for key, name in named.items() if key not in NEVER_KEPT}
         self._all = "*" in names
 
     def of(self, environ: Environ) -> dict[str, str]:
@@ -66,11 +68,11 @@ class KeptHeaders:
         named = self._named
         if self._all:
             found = (key for key in environ if key.startswith("HTTP_") and len(key) <= NAME)
-            named = {key: key[5:].replace("_", "-").title() for key in islice(found, MOST)} | self._named
+            named = {
+                key: key[5:].replace("_", "-").title() for key in islice(found, MOST) if key not in NEVER_KEPT
+            } | named
         return {
-            name: fields.text(header(environ, key), "header")
-            for key, name in named.items()
-            if key in environ and key not in NEVER_KEPT
+            name: fields.text(header(environ, key), "header") for key, name in named.items() if key in environ
         }
 
 

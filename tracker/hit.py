@@ -1,8 +1,8 @@
 """Hit, the one noun at the border: what a door lets in. No Redis, no Flask."""
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +14,9 @@ SITE = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 URL = re.compile(r"(?P<scheme>https?)://(?:[^/?#@]*@)?(?P<host>[^/?#@]+)(?P<rest>[/?#].*)?", re.I | re.S)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 DEFAULT_PORT = {"http": ":80", "https": ":443"}
+ROUTES = ("/", "!")  # how a fragment begins that is part of the page
+REMEMBERED = 4096  # hosts, and beginnings of addresses, whose site is remembered,
+LONG_HOST = 300  # of so many characters at most; no longer one is a host's
 
 
 class BadHit(ValueError):
@@ -62,23 +65,23 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
     track_var: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, gc=False):
     """Where a hit happened: the host without `www.`, the path with a hash route, the query."""
 
     site: str
     path: str
     query: str
-    host: str = field(default="", compare=False)  # of the address; the site that counts may be another
+    host: str = ""  # of the address; the site that counts may be another
 
 
+@lru_cache(maxsize=REMEMBERED)
 def site_name(host: str) -> str:
     """The name under which a host is counted: lower case, no `www.`, no final dot.
 
     Raises BadHit where that is no host name; site names are the only outside text in a key.
     """
     site = host.lower().rstrip(".").removeprefix("www.")
-    if not SITE.fullmatch(site):
+    if len(host) > LONG_HOST or not SITE.fullmatch(site):
         raise BadHit("bad site", "a site is a host name like example.com or localhost:8000")
     return site
 
@@ -90,28 +93,53 @@ def parse_page(url: str, site: str = "") -> Page:
     """
     if len(url) > MAX_URL:
         raise BadHit("url too long", f"at most {MAX_URL} characters", 414)
-    if CONTROL.search(url):
+    if not url.isprintable() and CONTROL.search(url):
         raise BadHit("control character", "url holds a byte that no address may hold")
-    found = URL.fullmatch(url)
-    if found:
-        scheme = found["scheme"].lower()
-        host = found["host"].lower().removesuffix(DEFAULT_PORT[scheme])
-        return _split(site_name(site or host), found["rest"] or "", host)
     if site and url.startswith("/"):
         return _split(site_name(site), url)
-    raise BadHit("not a web page", "url must start with http:// or https://")
+    end = url.find("/", len("https://"))
+    own, host = _origin(url[:end]) if 0 < end <= LONG_HOST else ("", "")
+    if own:
+        return _split(site_name(site) if site else own, url[end:], host)
+    return careful_page(url, site)
+
+
+def careful_page(url: str, site: str) -> Page:
+    """The page of a whole address, step by step. Raises BadHit."""
+    found = URL.fullmatch(url)
+    if not found:
+        raise BadHit("not a web page", "url must start with http:// or https://")
+    host = _host(found)
+    return _split(site_name(site or host), found["rest"] or "", host)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _origin(text: str) -> tuple[str, str]:
+    """Site and host of `https://www.example.com`; both empty where there is more to be said of it."""
+    found = URL.fullmatch(text)
+    if not found or found["rest"]:
+        return "", ""
+    host = _host(found)
+    try:
+        return site_name(host), host
+    except BadHit:
+        return "", ""
+
+
+def _host(address: re.Match[str]) -> str:
+    return address["host"].lower().removesuffix(DEFAULT_PORT[address["scheme"].lower()])
 
 
 def _split(site: str, rest: str, host: str = "") -> Page:
     """A fragment is part of the page only where it is a route: `#/settings` or `#!settings`."""
     address, _, fragment = rest.partition("#")
     path, _, query = address.partition("?")
-    route = f"#{fragment}" if fragment[:1] in ("/", "!") else ""
-    return Page(site, (path or "/") + route, query, host)
+    path = path or "/"
+    return Page(site, f"{path}#{fragment}" if fragment[:1] in ROUTES else path, query, host)
 
 
 def cut(text: str, size: int) -> str:
     """At most `size` bytes of UTF-8, ending at a character's boundary."""
-    if len(text) * 4 <= size or len(text.encode()) <= size:
+    if len(text) * 4 <= size or (len(text) <= size and text.isascii()) or len(text.encode()) <= size:
         return text
     return text.encode()[:size].decode(errors="ignore")

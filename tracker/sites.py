@@ -5,7 +5,8 @@ from contextlib import suppress
 
 from redis import Redis, RedisError
 
-from tracker.hit import CANARY, BadHit
+from tracker.canary import recognise
+from tracker.hit import CANARY, BadHit, Hit
 from tracker.raw import RawLog
 from tracker.settings import Settings
 
@@ -18,6 +19,7 @@ class Sites:
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._named = frozenset(settings.sites)
         self._most = settings.max_sites
+        self._redis = redis
         self._raw = RawLog(redis)
         self._seen: set[str] = set()
         self._read = float("-inf")
@@ -32,6 +34,13 @@ class Sites:
                 raise BadHit("unknown site", "HITWALL_SITES does not name this site", 403)
         elif site not in self._seen:
             self._take(site)
+
+    def admitted(self, hit: Hit) -> Hit:
+        """The hit, or the canary that it is. Raises BadHit, and RedisError where it may be one."""
+        if hit.site == CANARY:
+            return recognise(self._redis, hit)
+        self.admit(hit.site)
+        return hit
 
     def known(self, site: str) -> bool:
         """Whether there can be numbers of that site. Raises RedisError."""

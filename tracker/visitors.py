@@ -39,9 +39,12 @@ class Visitors:
 
     def hashed(self, hit: Hit) -> str:
         """Hash of address, agent and site with the day's salt."""
-        digest = blake2b(key=self._salt_of(hit.at), digest_size=16)
-        digest.update("\0".join((hit.remote, hit.agent, hit.site)).encode())
-        return digest.hexdigest()
+        return self.hash_of(hit.remote, hit.agent, hit.site, hit.at)
+
+    def hash_of(self, address: str, agent: str, site: str, at: datetime) -> str:
+        """The same of a hit that is still to be made."""
+        person = f"{address}\0{agent}\0{site}".encode()
+        return blake2b(person, key=self._salt_of(at), digest_size=16).hexdigest()
 
     def hashed_address(self, address: str, at: datetime) -> str:
         """Hash of an address with the salt of that day, the same on every site."""

@@ -1,0 +1,54 @@
+"""Held: connections that stay out of a client's pool, for a script that is called again and again.
+
+The pool asks the system before each command whether the connection lives, and tells meters of it: that takes
+as long as all the rest of a call. Here a dead connection shows when it is used, and the client's retry makes
+it anew, as it does where one dies a moment later. So this is for what may be sent twice.
+"""
+
+import os
+from functools import partial
+from typing import Any
+
+from redis import Redis, ResponseError
+
+
+class Held:
+    """Of one server. Safe for threads and greenlets: there are as many connections as callers at once."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._pool = redis.connection_pool
+        self._idle: list[Any] = []  # redis-py has no types for what a connection does; few, see above
+
+    def ask(self, *command: Any) -> Any:
+        """The answer to the command, which may have been sent twice. Raises RedisError."""
+        connection = self._taken()
+        try:
+            answer = connection.retry.call_with_retry(
+                partial(_answer, connection, command), lambda _: connection.disconnect()
+            )
+        except ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException:  # an answer may still come, and is none to the next command
+            connection.disconnect()
+            self._pool.release(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _taken(self) -> Any:
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread has it
+                break
+            if connection.pid == os.getpid():  # else it is of the process from which this one was forked
+                return connection
+        return self._pool.get_connection()
+
+
+def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
+    if connection.should_reconnect():  # the server has said that it moves
+        connection.disconnect()
+    connection.send_command(*command)
+    return connection.read_response()
