@@ -26,40 +26,22 @@
 -- entries = {summary, bucket, distinct labels, 1 where capped, {label, hits, bytes, …}} in totals.
 -- Returns 1; 0 where another counter has moved a cursor before; -1 where a cursor is lost: there is none, and
 -- yet a counter that the batch adds to.
-local OTHER = '(other)'
+local OTHER = '(other)' -- the last label of every item
 local MOST = 2 ^ 53 -- a sum stays there: beyond it numbers are not exact
-local batch = cmsgpack.unpack(ARGV[1])
-local summaries, from, to, most = batch[1], batch[2], batch[3], batch[4]
-
-for _, name in ipairs(summaries) do
-  if (redis.call('HGET', KEYS[1], name) or '0-0') ~= from then
-    return 0
-  end
-end
-
 local CHUNK = 2000 -- fields of one command; unpack fails beyond some 8,000 values
-
--- Numbers as text, each made once: redis formats a number among the arguments with %.17g, which
--- takes longer than all else here.
-local texts = {}
-local function text(number)
-  local known = texts[number]
-  if not known then
-    -- `+` takes a field that holds no whole number for what it looks like, or fails
-    if not (number >= 0 and number < math.huge and number % 1 == 0) then
-      error('a field of a counter holds no whole number')
-    end
-    known = string.format('%d', math.min(number, MOST))
-    texts[number] = known
-  end
-  return known
-end
+local SMALL = 1000 -- numbers below it come again and again, and have their text made once
+local call, unpack, format, min = redis.call, unpack, string.format, math.min
+local batch = cmsgpack.unpack(ARGV[1])
+local summaries, from, to, most, quiet = batch[1], batch[2], batch[3], batch[4], batch[9] == 1
 
 -- The values of these fields, false where there is none.
 local function read(key, fields)
+  if #fields <= CHUNK then
+    return call('HMGET', key, unpack(fields))
+  end
   local values = {}
   for first = 1, #fields, CHUNK do
-    local part = redis.call('HMGET', key, unpack(fields, first, math.min(first + CHUNK - 1, #fields)))
+    local part = call('HMGET', key, unpack(fields, first, min(first + CHUNK - 1, #fields)))
     for i = 1, #part do
       values[first + i - 1] = part[i]
     end
@@ -67,24 +49,48 @@ local function read(key, fields)
   return values
 end
 
--- What is to be written: {key, {field, value, …}, expiry}. The key expires then, where it does.
-local writes = {}
-
-local function write(key, pairs, expiry)
-  for first = 1, #pairs, 2 * CHUNK do
-    redis.call('HSET', key, unpack(pairs, first, math.min(first + 2 * CHUNK - 1, #pairs)))
+for _, cursor in ipairs(read(KEYS[1], summaries)) do
+  if (cursor or '0-0') ~= from then
+    return 0
   end
-  if #pairs > 0 and expiry > 0 then
-    redis.call('EXPIREAT', key, expiry)
+end
+
+-- Numbers as text: redis formats a number among the arguments with %.17g, which takes longer than all else here.
+local texts = {}
+local function text(number)
+  -- `+` takes a field that holds no whole number for what it looks like, or fails; inf % 1 is no number
+  if not (number >= 0 and number % 1 == 0) then
+    error('a field of a counter holds no whole number')
+  end
+  local known = format('%d', min(number, MOST))
+  if number < SMALL then
+    texts[number] = known
+  end
+  return known
+end
+
+-- What is to be written: {key, {field, …}, {value or false, …}, expiry or 0}. The key expires then.
+local writes, pairs = {}, {}
+
+local function write(key, fields, values, expiry)
+  local n = 0
+  for i = 1, #fields do
+    if values[i] then
+      pairs[n + 1], pairs[n + 2] = fields[i], values[i]
+      n = n + 2
+    end
+    if n == 2 * CHUNK or (n > 0 and i == #fields) then
+      call('HSET', key, unpack(pairs, 1, n))
+      n = 0
+    end
+  end
+  if expiry > 0 and call('TTL', key) == -1 then
+    call('EXPIREAT', key, expiry)
   end
 end
 
 -- Keeps `best` the `announced` rows with the most hits, in order; equals by label.
 local function rank(best, announced, label, hits, bytes)
-  local last = best[announced]
-  if last and last[2] > hits then
-    return
-  end
   local place = #best + 1
   while place > 1 and (best[place - 1][2] < hits or (best[place - 1][2] == hits and best[place - 1][1] > label)) do
     place = place - 1
@@ -98,47 +104,43 @@ end
 -- Computes what one counter becomes. Returns its best rows, how many labels it holds, and whether it has (other).
 local lost = false
 local function add(place, announced, labels, hits, bytes)
-  local hits_key, bytes_key, expiry = KEYS[place[2]], KEYS[place[3]], place[4]
-  local had, sized = read(hits_key, labels), read(bytes_key, labels)
-  local other = (redis.call('HGET', hits_key, OTHER) or 0) + 0
-  local fields = redis.call('HLEN', hits_key)
-  local held = fields - (other > 0 and 1 or 0)
+  local hits_key, bytes_key, expiry, last = KEYS[place[2]], KEYS[place[3]], place[4], #labels
+  local sums, sizes, fields = read(hits_key, labels), read(bytes_key, labels), call('HLEN', hits_key)
+  local capped, held, rest_hits, rest_bytes = sums[last], fields - (sums[last] and 1 or 0), 0, 0
+  local best, least = {}, announced > 0 and 0 or math.huge -- hits that a label needs to be announced
   lost = lost or (from == '0-0' and fields > 0)
-  local sums, sizes, best, rest_hits, rest_bytes = {}, {}, {}, 0, 0
-
-  local function put(label, total, size, grown)
-    local count = #sums
-    sums[count + 1], sums[count + 2] = label, text(total)
-    local sized_text = size == 0 or text(size) -- is checked where it is not written, too
-    if grown then
-      count = #sizes
-      sizes[count + 1], sizes[count + 2] = label, sized_text
+  for i = 1, last do
+    local had, more_hits, more_bytes = sums[i], hits[i], bytes[i]
+    if i == last then
+      more_hits, more_bytes = rest_hits, rest_bytes
+    elseif not had and held >= most then
+      rest_hits, rest_bytes = rest_hits + more_hits, rest_bytes + more_bytes
+      more_hits = 0
+    elseif not had then
+      held = held + 1
     end
-    rank(best, announced, label, total, size)
-  end
-
-  for i, label in ipairs(labels) do
-    if label == OTHER or (not had[i] and held >= most) then
-      rest_hits, rest_bytes = rest_hits + hits[i], rest_bytes + bytes[i]
+    if more_hits > 0 then
+      local total, size = (had or 0) + more_hits, (sizes[i] or 0) + more_bytes
+      local sized = texts[size] or text(size) -- is checked where it is not written, too
+      sums[i], sizes[i] = texts[total] or text(total), more_bytes > 0 and sized
+      if total >= least then
+        rank(best, announced, labels[i], total, size)
+        least = best[announced] and best[announced][2] or least
+      end
     else
-      held = held + (had[i] and 0 or 1)
-      put(label, (had[i] or 0) + hits[i], (sized[i] or 0) + bytes[i], bytes[i] > 0)
+      sums[i], sizes[i] = false, false
     end
   end
-  if rest_hits > 0 then
-    local size = (redis.call('HGET', bytes_key, OTHER) or 0) + rest_bytes
-    put(OTHER, other + rest_hits, size, rest_bytes > 0)
-  end
-  writes[#writes + 1] = {hits_key, sums, expiry}
-  writes[#writes + 1] = {bytes_key, sizes, expiry}
-  return best, held, other + rest_hits > 0
+  writes[#writes + 1] = {hits_key, labels, sums, expiry}
+  writes[#writes + 1] = {bytes_key, labels, sizes, expiry}
+  return best, held, capped or rest_hits > 0
 end
 
 local entries = {}
 for _, item in ipairs(batch[5]) do
   for _, place in ipairs(item[6]) do
     local best, held, capped = add(place, item[2], item[3], item[4], item[5])
-    if batch[9] == 0 then
+    if not quiet then
       local told = {}
       for _, row in ipairs(best) do
         told[#told + 1], told[#told + 2], told[#told + 3] = row[1], row[2], row[3]
@@ -161,25 +163,27 @@ local function less(one, other)
 end
 
 -- A log that begins after the cursor was deleted meanwhile: the hit at the cursor is never forgotten.
-local first = from ~= '0-0' and redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
-local gone = first and less(from, first[1]) and less(redis.call('GET', KEYS[4]) or '0-0', from)
+local first = from ~= '0-0' and call('XRANGE', KEYS[3], '-', '+', 'COUNT', 1)[1]
+local gone = first and less(from, first[1]) and less(call('GET', KEYS[4]) or '0-0', from)
 
 -- A HyperLogLog may be found broken only here; visitors that are added twice are there once.
 for _, minute in ipairs(batch[6]) do
   local visitors = minute[3]
   for first = 1, #visitors, CHUNK do
-    redis.call('PFADD', KEYS[minute[1]], unpack(visitors, first, math.min(first + CHUNK - 1, #visitors)))
+    call('PFADD', KEYS[minute[1]], unpack(visitors, first, math.min(first + CHUNK - 1, #visitors)))
   end
-  redis.call('EXPIREAT', KEYS[minute[1]], minute[2])
+  call('EXPIREAT', KEYS[minute[1]], minute[2])
 end
-for _, each in ipairs(writes) do
-  write(each[1], each[2], each[3])
+for i = #writes, 1, -1 do
+  write(unpack(writes[i]))
 end
-for _, name in ipairs(summaries) do
-  redis.call('HSET', KEYS[1], name, to)
+local ends = {}
+for i = 1, #summaries do
+  ends[i] = to
 end
+write(KEYS[1], summaries, ends, 0)
 if gone then
-  redis.call('SET', KEYS[4], from)
+  call('SET', KEYS[4], from)
 end
-redis.call('PUBLISH', KEYS[2], cmsgpack.pack({summaries, from, to, batch[7], batch[8], entries, batch[9]}))
+call('PUBLISH', KEYS[2], cmsgpack.pack({summaries, from, to, batch[7], batch[8], entries, batch[9]}))
 return 1

@@ -50,6 +50,7 @@ def chosen(settings: Settings) -> Chosen:
     return Chosen(picked, nobody if settings.count_bots else is_bot)
 
 
+@hooks.looks_at(hooks.AGENT)
 def is_bot(hit: Hit) -> bool:
     """Whether a program sent this hit that its agent names."""
     return hooks.bot(hit) is not None

@@ -12,7 +12,8 @@ from redis import Redis
 from summaries.announcement import FOREIGN, Announcement, announcement
 from summaries.buckets import Calendar
 from summaries.fold import Share, Sums, shares
-from summaries.tally import SHOWN, Tally, tally_of
+from summaries.tally import OTHER, SHOWN, Tally
+from summaries.tops import Tops, Wanted
 from tracker import keys
 from tracker.foreign import undisturbed
 from tracker.raw import START, order
@@ -22,9 +23,8 @@ ACTIVE = timedelta(minutes=15)  # how long a minute's visitors are kept
 FAILED = 40 * 86_400  # seconds that a day's account of failing hooks is kept
 EPOCH = datetime.fromtimestamp(0, UTC)
 UNREADABLE = "(unreadable)"  # under which the day's account of failures has entries that are no hits
-WHOLE = {"minute": 2000, "server": 10, "bot": 1000}  # labels announced; of others only a top list's
-
-Wanted = Mapping[tuple[str, str], int | None]  # (summary, bucket) -> labels to keep, None for all
+# Labels announced, of others only a top list's. Who the visitors are no wall shows, just how many.
+ANNOUNCED = {"minute": 2000, "server": 10, "bot": 1000, "visitor": 0}
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Counters:
         self._calendar = calendar
         self._most = max_labels
         self._apply = redis.register_script(Path(__file__).with_name("apply.lua").read_text("utf-8"))
+        self._tops = Tops(redis)
 
     def apply(self, batch: Batch) -> bool:
         """Count the batch and announce it; False where another counter has counted these hits.
@@ -71,7 +72,7 @@ class Counters:
         places = Places([key(batch.site) for key in kinds])
         items = [item for share in shares(batch.sums.runs) for item in self._items(batch, share, places)]
         active = [
-            [places.of(keys.active(batch.site, minute)), _expiry(minute), sorted(visitors)]
+            [places.of(keys.active(batch.site, minute)), _expiry(minute), list(visitors)]
             for minute, visitors in batch.sums.active.items()
             if minute + ACTIVE > batch.now
         ]
@@ -90,7 +91,7 @@ class Counters:
             if tallies and alive:
                 hits, sizes = zip(*tallies.values(), strict=True)
                 spots = [self._spot(batch.site, name, bucket, places) for bucket in alive]
-                yield [name, WHOLE.get(name, SHOWN), list(tallies), hits, sizes, spots]
+                yield [name, ANNOUNCED.get(name, SHOWN), [*tallies, OTHER], hits, sizes, spots]
 
     def _lives(self, bucket: str, now: datetime) -> bool:
         expires = self._calendar.expires(bucket)
@@ -112,14 +113,8 @@ class Counters:
         names = [keys.counter(site, measure, *place) for place in wanted for measure in keys.MEASURES]
 
         def ask() -> Snapshot:
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.hgetall(keys.cursor(site))
-            for name in names:
-                pipe.hgetall(name)
-            cursors, *hashes = pipe.execute()
-            pairs = zip(hashes[::2], hashes[1::2], strict=True)
-            tallies = (tally_of(*pair, most) for pair, most in zip(pairs, wanted.values(), strict=True))
-            return Snapshot(_cursors(cursors), dict(zip(wanted, tallies, strict=True)))
+            cursors, tallies = self._tops.read(site, wanted)
+            return Snapshot(_cursors(cursors), tallies)
 
         return cast(Snapshot, self._ask([keys.cursor(site), *names], ask))
 

@@ -17,8 +17,13 @@ LONGEST = 200  # bytes of a path or title on the wall
 
 def news(entries: Sequence[Entry], apart: Callable[[Hit], bool], newest: str) -> list[tuple[str, Hit]]:
     """What a wall shows as it comes: of people, and of the time of the id `newest`; no imported log is."""
-    since = datetime.fromtimestamp(min(order(newest)[0] / 1000, LAST), UTC) - LATE
-    return [(name, hit) for name, hit in entries if hit and hit.at > since and not apart(hit)]
+    oldest = since(newest)
+    return [(name, hit) for name, hit in entries if hit and hit.at > oldest and not apart(hit)]
+
+
+def since(newest: str) -> datetime:
+    """After which time a hit is news at the time of the id `newest`."""
+    return datetime.fromtimestamp(min(order(newest)[0] / 1000, LAST), UTC) - LATE
 
 
 def recent(hits: Iterable[Hit]) -> str:

@@ -146,6 +146,6 @@ def test_law_10_answers_are_remembered_up_to_a_bound(cached: object) -> None:
 def test_the_list_of_crawlers_is_read_in_any_locale() -> None:
     """Python's UTF-8 mode and coercion off, as where an old locale is set on purpose."""
     environ = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    ask = "from tracker import agents; print(len(agents.PATTERNS))"
+    ask = "from tracker import agents; print(len(agents.patterns()))"
     told = subprocess.run([sys.executable, "-c", ask], env=environ, cwd=ROOT, capture_output=True, check=True)
-    assert int(told.stdout) == len(agents.PATTERNS) > 500
+    assert int(told.stdout) == len(agents.patterns()) > 500

@@ -16,7 +16,8 @@ from hitwall.app import create_app
 from hitwall.web import DOORS
 from summaries import views
 from summaries.questions import Questions, Span, Wish
-from summaries.reports import Asked, Reports
+from summaries.report_rows import Asked
+from summaries.reports import Reports
 from tests.hits import SITE, hit
 from tests.service import Service, running
 from tracker.raw import RawLog

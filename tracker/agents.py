@@ -27,18 +27,6 @@ DEVICES = {  # the first that fits; an iPad that asks for desktop pages calls it
 SIGNS = {name: re.compile(sign) for name, sign in DEVICES.items()}
 TOGETHER = 25  # patterns of one search: as many alternatives as `re` still tries fast
 PEOPLE = ("MetaIAB Facebook", r"AP3A\.240617\.008")  # listed: the browser in Facebook, a build of Android
-
-
-def _listed() -> list[str]:
-    """The patterns of crawler-user-agents. The package itself reads its list in the locale's encoding."""
-    found = find_spec("crawleruseragents")
-    file = Path(str(found and found.origin)).with_name("crawler-user-agents.json")
-    rows = json.loads(file.read_text("utf-8"))
-    return [row["pattern"] for row in rows if row["pattern"] not in PEOPLE]
-
-
-PATTERNS = _listed()
-CRAWLERS = [re.compile("|".join(PATTERNS[n : n + TOGETHER])) for n in range(0, len(PATTERNS), TOGETHER)]
 GENERIC = re.compile(r"(?:.*/|\W*|\w{1,3} )(?:(?:ro)?bot|crawl(?:er)?|spider|favicon)", re.I)  # nobody's name
 LONGEST = 60  # characters of a bot's name
 
@@ -103,7 +91,21 @@ def bot(agent: str) -> str | None:
 
 def _sign(agent: str) -> str:
     """The part of it that a crawler's pattern knows; empty where none does."""
-    return next((found[0] for crawlers in CRAWLERS if (found := crawlers.search(agent))), "")
+    return next((found[0] for crawlers in _crawlers() if (found := crawlers.search(agent))), "")
+
+
+@lru_cache(maxsize=1)  # made for the first who asks, which takes 20 ms: the web process never does
+def _crawlers() -> list[re.Pattern[str]]:
+    listed = patterns()
+    return [re.compile("|".join(listed[n : n + TOGETHER])) for n in range(0, len(listed), TOGETHER)]
+
+
+def patterns() -> list[str]:
+    """Those of crawler-user-agents. The package itself reads its list in the locale's encoding."""
+    found = find_spec("crawleruseragents")
+    file = Path(str(found and found.origin)).with_name("crawler-user-agents.json")
+    rows = json.loads(file.read_text("utf-8"))
+    return [row["pattern"] for row in rows if row["pattern"] not in PEOPLE]
 
 
 def _is_spider(agent: str) -> bool:
