@@ -1,36 +1,24 @@
-"""Commands that read log files: import, follow."""
+"""The command import, and with `follow` what else reads log files."""
 
-import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 
 import click
-from redis import Redis, RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from hitwall.following import follow, reader_of
 from hitwall.log_report import Report
-from hitwall.processes import stopping
-from summaries.buckets import KINDS, Calendar
-from tracker.addresses import Addresses
 from tracker.backlog import Backlog
 from tracker.connection import connect
 from tracker.fields import printable
-from tracker.hit import BadHit, site_name
-from tracker.log_file import STDIN, LogFile
-from tracker.log_follow import AWAY, Follower
-from tracker.log_follow import follow as follow_logs
-from tracker.log_import import LogImport, insist
-from tracker.log_reader import LogReader
+from tracker.log_file import STDIN, BadLog, LogFile
+from tracker.log_import import Interrupted, LogImport, insist
 from tracker.raw import RawLog, order
 from tracker.settings import Settings
-from tracker.sites import Sites
-from tracker.visitors import Visitors
 
 PAUSE = 0.05  # seconds between two looks at a counter that is behind
 STALLED = 10.0  # seconds without a step of the counter after which nobody waits for it
@@ -68,53 +56,6 @@ def import_logs(files: tuple[Path, ...], site: str, as_json: bool) -> None:
         click.echo(report.as_json() if as_json else report.as_text())
     if report.holds_no_log():
         raise click.ClickException("None of the lines could be read as one of a web server's log.")
-
-
-@click.command(short_help="Store the requests of logs while a web server writes them.")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--site", required=True, help="The site whose log it is, such as example.com.")
-def follow(files: tuple[Path, ...], site: str) -> None:
-    """Store the requests of logs while a web server writes them, each once, like tail -F.
-
-    Goes on where the last follow or import of these files stopped, through rotation, truncation
-    and restarts, until Ctrl-C or SIGTERM.
-    """
-    settings = Settings.read()
-    redis = connect(settings.running_redis())
-    stop, raw = stopping(), RawLog(redis, settings.replicas)
-    reader = once_redis_is_there(lambda: reader_of(settings, redis, site), stop)
-    if reader is not None:
-        followers = [Follower(path.absolute(), lambda log: LogImport(raw, log, reader)) for path in files]
-        follow_logs(followers, Backlog(redis, reader.site), stop)
-
-
-def once_redis_is_there(make: Callable[[], LogReader], stop: Event) -> LogReader | None:
-    """What `make` gives as soon as Redis answers; None where `stop` is set before."""
-    said = False
-    while not stop.is_set():
-        try:
-            return make()
-        except RedisError as error:
-            if not said:
-                logging.getLogger(__name__).warning("following waits for Redis: %s", error)
-            said = True
-            stop.wait(AWAY)
-    return None
-
-
-def reader_of(settings: Settings, redis: Redis, site: str) -> LogReader:
-    """What makes hits of that site of lines. Raises ClickException where it may not count here."""
-    try:
-        name = site_name(site)
-        Sites(settings, redis).admit(name)
-    except BadHit as bad:
-        raise click.ClickException(f"{site} cannot be counted: {bad}.") from None
-    calendar, now = Calendar.of(settings), datetime.now(UTC)
-    ages = zip(KINDS, calendar.keep, strict=True)
-    buckets = {kind: calendar.bucket(kind, now - age) for kind, age in ages if age is not None}
-    oldest = {kind: calendar.span(bucket)[0] for kind, bucket in buckets.items()}
-    visitors = Visitors(settings.visitor, redis)
-    return LogReader(name, visitors, oldest, Addresses(settings, visitors.hashed_address))
 
 
 def progress() -> Progress:
@@ -165,4 +106,5 @@ def wait_for_counter(backlog: Backlog) -> str:
     return "not yet" if backlog.has_counter() else "nobody counts"
 
 
+EXPECTED = (BadLog, Interrupted)
 COMMANDS: list[click.Command] = [import_logs, follow]

@@ -6,7 +6,7 @@
   function visitor() {
     var id = /(?:^|; )_hitwall=([\w-]{8,64})|$/.exec(d.cookie)[1]
     if (!"COOKIE" || n.doNotTrack == 1 || n.globalPrivacyControl) return
-    if (!id) id = Array.from(crypto.getRandomValues(new Uint32Array(4))).join("-")
+    if (!id) id = crypto.getRandomValues(new Uint32Array(4)).join("-")
     d.cookie = "_hitwall=" + id + ";path=/;max-age=31536000;samesite=lax" + (l.protocol == "https:" ? ";secure" : "")
     return id
   }
@@ -15,12 +15,13 @@
     try {
       var load = performance.getEntriesByType("navigation")[0], id = visitor()
     } catch (e) {}
-    var hit = { url: l.href, ref: ref, t: d.title.slice(0, 512), v: id, e: event, s: me.dataset.site, w: screen.width, b: !last && load && load.transferSize }
+    var hit = { url: l.href, ref, t: d.title.slice(0, 512), v: id, e: event, s: me.dataset.site, w: screen.width, b: !last && load && load.transferSize }
     for (var k in hit) if (!hit[k]) delete hit[k]
-    var body = "" + new URLSearchParams(hit)
+    var body = door.search = "" + new URLSearchParams(hit)
+    body[7e3] ? door.search = "" : body = ""
     if (n.sendBeacon && n.sendBeacon(door, body)) return
-    if (w.fetch) fetch(door, { method: "POST", body: body, keepalive: true, mode: "no-cors" }).catch(soon)
-    else new Image().src = door + "?" + body
+    if (w.fetch) fetch(door, { method: "POST", body, keepalive: true, mode: "no-cors" }).catch(soon)
+    else new Image().src = door
   }
 
   function page() {

@@ -35,11 +35,14 @@ KINDS = {
     "stray": "What somebody else had put under the key {detail}. It was set aside and is nobody's business "
     "here: look at it, move it, delete it.",
     "seen": "How far the source {detail} has been appended to the raw log of {site}, so that nothing is "
-    "appended twice. Expires a day after the last batch, of a Flask application 7 days, of a log file 400.",
+    "appended twice. Expires a day after the last batch, of a Flask application or an edge's log 7 days, of "
+    "another log 400.",
     "active": "Visitors of {site} active in the minute {detail} UTC: a HyperLogLog, PFCOUNT tells how many.",
     "failed": "Hits of {site} that are missing in a summary because its hook failed on {detail} UTC: "
     "summary -> hits. Expires after 40 days.",
     "refused": "Hits refused at the doors on {detail} UTC: reason -> hits. Expires after 40 days.",
+    "edge": "How far `hitwall follow --edge` has read the log whose first line has the digest {detail}: "
+    "bytes, lines, digest of what is before. Expires 400 days after the last line.",
     "posted": "Digest of what came with the Idempotency-Key of the digest {detail}. Expires after a day.",
     "salt": "The salt of hashed visitors of {detail} UTC. Expires 2 days after it was made.",
 }

@@ -1,7 +1,9 @@
 """nginx with the configuration that we ship, on loopback, as the user who runs the tests."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,13 +19,15 @@ VARIABLE = re.compile(r"\$\{([A-Z_]+)\}")
 
 
 class Nginx:
-    """A running nginx; what it logs is in files of `place`."""
+    """An nginx that can be killed and started again; what it writes is in files of `place`."""
 
     def __init__(self, place: Path, port: int) -> None:
         self.port = port
         self.file = place / "nginx.conf"
         self.access = place / "access.log"
         self.errors = place / "error.log"
+        self.hits = place / "hits.log"  # of the pixels that it answers itself
+        self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def base(self) -> str:
@@ -32,6 +36,28 @@ class Nginx:
     def answers(self) -> bool:
         with socket.socket() as door:
             return door.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def start(self) -> None:
+        place = self.file.parent
+        command = [program(), "-c", str(self.file), "-p", str(place), "-g", "daemon off;"]
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                command, stderr=errors, start_new_session=True, preexec_fn=dying_with_parent()
+            )
+        until(self.answers)
+
+    def send(self, how: signal.Signals) -> None:
+        """To its first process; SIGKILL to all of them."""
+        assert self.process is not None
+        if how == signal.SIGKILL:
+            os.killpg(self.process.pid, how)
+        else:
+            self.process.send_signal(how)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        assert self.process is not None
+        self.send(how)
+        self.process.wait(TIMEOUT)
 
 
 def program() -> str:
@@ -43,8 +69,10 @@ def program() -> str:
 
 def configured(place: Path, **values: str) -> str:
     """The shipped file with its variables filled in, and all that it writes in `place`."""
-    text = VARIABLE.sub(lambda found: values[found[1]], SHIPPED.read_text())
-    text = text.replace("/tmp/", f"{place}/").replace("/dev/stdout", f"{place}/access.log")
+    text = SHIPPED.read_text().replace("/tmp/", f"{place}/").replace("/dev/stdout", f"{place}/access.log")
+    text = VARIABLE.sub(lambda found: values[found[1]], text)
+    if os.geteuid() == 0:  # its workers would be nobody, who may not go where the tests are
+        text = f"user root;\n{text}"
     return text.replace("worker_processes auto", "worker_processes 2")
 
 
@@ -63,18 +91,17 @@ def two_webs(url: str, **settings: str) -> Iterator[list[Service]]:
 
 
 @contextmanager
-def nginx(place: Path, web: tuple[int, int]) -> Iterator[Nginx]:
-    """An nginx in front of the web processes at these two ports."""
+def nginx(place: Path, web: tuple[int, int], edge: bool = False, visitor: str = "cookie") -> Iterator[Nginx]:
+    """An nginx in front of the web processes at these two ports; `edge`: it answers pixels itself."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         started = Nginx(place, int(free.getsockname()[1]))
     listen, first, second = (f"127.0.0.1:{port}" for port in (started.port, *web))
-    started.file.write_text(configured(place, EDGE_LISTEN=listen, EDGE_WEB_A=first, EDGE_WEB_B=second))
-    with started.errors.open("w") as errors:
-        command = [program(), "-c", str(started.file), "-p", str(place), "-g", "daemon off;"]
-        process = subprocess.Popen(command, stderr=errors, preexec_fn=dying_with_parent())
+    told = {"EDGE_LISTEN": listen, "EDGE_WEB_A": first, "EDGE_WEB_B": second, "EDGE_VISITOR": visitor}
+    log = str(started.hits) if edge else "/dev/null"
+    started.file.write_text(configured(place, **told, EDGE_LOG=log))
     try:
-        until(started.answers)
+        started.start()
         yield started
     finally:
-        process.terminate()
-        process.wait(TIMEOUT)
+        if started.process is not None and started.process.poll() is None:
+            started.stop()

@@ -38,6 +38,7 @@ PLAIN = {
     "active": (keys.active(HOST, NOW), f"Visitors of {HOST} active in the minute 2126-11-21T06:31 UTC"),
     "failed": (keys.failed(HOST, NOW), f"Hits of {HOST} that are missing in a summary"),
     "refused": (keys.refused(NOW), "refused at the doors on 2126-11-21 UTC"),
+    "edge": (keys.edge("0" * 16), "How far `hitwall follow --edge` has read the log"),
     "posted": (keys.posted("0" * 32), f"Idempotency-Key of the digest {'0' * 32}"),
     "salt": (keys.salt(NOW), "hashed visitors of 2126-11-21 UTC"),
 }

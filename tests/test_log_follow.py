@@ -381,7 +381,7 @@ def test_following_outlives_a_redis_that_goes_away(
     away = connect(f"redis://127.0.0.1:{free_port}/0")
     one = follower(away, log)
     add(log, lines([0]))
-    thread = Thread(target=follow, args=([one], Backlog(away, SITE), stop))
+    thread = Thread(target=follow, args=([one], Backlog(away, SITE).is_full, stop))
     thread.start()
     until(lambda: "waits for Redis" in caplog.text)
     stop.set()

@@ -17,6 +17,7 @@
     {hitwall:<key>}:foreign:<moment>                  any      the same of a key that belongs to no site
     hitwall:refused:<day>                             hash     reason -> hits refused that day (UTC)
     hitwall:salt:<day>                                string   the day's salt of hashed visitors
+    hitwall:edge:<log>                                string   how far a log of nginx has been read
     hitwall:posted:<name>                             string   digest of what came with an Idempotency-Key
     hitwall:lease                                     string   which counting process is at work
     hitwall:counting                                  hash     what that process tells of itself
@@ -30,7 +31,7 @@ name, a bucket and a source cannot hold a colon where one would mislead, so noth
 
 import re
 from dataclasses import dataclass
-from datetime import MAXYEAR, datetime
+from datetime import MAXYEAR, date, datetime
 
 from tracker.hit import SITE
 
@@ -45,6 +46,7 @@ SUMMARY = r"[a-z_][a-z0-9_]*"
 BUCKET = r"(?:hour:\d{4}-\d\d-\d\dT\d\d|day:\d{4}-\d\d-\d\d|month:\d{4}-\d\d)"
 ALL = "*"
 HOLE = re.compile(rf"({SUMMARY}|\*) ({BUCKET}|\*) \d+", re.ASCII)
+OF_SITE = rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:"
 SHAPES = {
     "sites": re.compile(SITES),
     "lease": re.compile(LEASE),
@@ -54,21 +56,15 @@ SHAPES = {
     "sender": re.compile(SENDER),
     "refused": re.compile(r"hitwall:refused:(?P<day>\d{4}-\d\d-\d\d)"),
     "salt": re.compile(r"hitwall:salt:(?P<day>\d{4}-\d\d-\d\d)"),
+    "edge": re.compile(r"hitwall:edge:(?P<source>[0-9a-f]{16})"),
     "posted": re.compile(r"hitwall:posted:(?P<source>[0-9a-f]{32})"),
-    "plain": re.compile(
-        rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<name>raw|cursor|live|trimmed|holes|rewrite|forgotten)"
-    ),
-    "seen": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:seen:(?P<source>[a-z0-9:-]+)"),
-    "failed": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
-    "active": re.compile(
-        rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:active:(?P<minute>\d{{4}}-\d\d-\d\dT\d\d:\d\d)"
-    ),
-    "foreign": re.compile(rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:foreign:(?P<key>[A-Za-z0-9_:-]+):\d+"),
+    "plain": re.compile(rf"{OF_SITE}(?P<name>raw|cursor|live|trimmed|holes|rewrite|forgotten)"),
+    "seen": re.compile(rf"{OF_SITE}seen:(?P<source>[a-z0-9:-]+)"),
+    "failed": re.compile(rf"{OF_SITE}failed:(?P<day>\d{{4}}-\d\d-\d\d)"),
+    "active": re.compile(rf"{OF_SITE}active:(?P<minute>\d{{4}}-\d\d-\d\dT\d\d:\d\d)"),
+    "foreign": re.compile(rf"{OF_SITE}foreign:(?P<key>[A-Za-z0-9_:-]+):\d+"),
     "stray": re.compile(r"\{(?P<key>hitwall:[a-z0-9:-]+)\}:foreign:\d+"),
-    "counter": re.compile(
-        rf"hitwall:\{{(?P<site>{SITE.pattern})\}}:(?P<measure>hits|bytes):"
-        rf"(?P<summary>{SUMMARY}):(?P<bucket>{BUCKET})"
-    ),
+    "counter": re.compile(rf"{OF_SITE}(?P<measure>hits|bytes):(?P<summary>{SUMMARY}):(?P<bucket>{BUCKET})"),
 }
 
 
@@ -159,17 +155,21 @@ def failed(site: str, day: datetime) -> str:
     return f"hitwall:{{{site}}}:failed:{day:%Y-%m-%d}"
 
 
-def refused(day: datetime) -> str:
+def refused(day: date) -> str:
     return f"hitwall:refused:{day:%Y-%m-%d}"
 
 
 def salt(day: datetime) -> str:
-    return f"hitwall:salt:{day:%Y-%m-%d}"
+    return f"hitwall:salt:{day.date()}"
 
 
 def salt_pattern() -> str:
     """Of every day's salt."""
     return "hitwall:salt:*"
+
+
+def edge(name: str) -> str:
+    return f"hitwall:edge:{name}"
 
 
 def posted(name: str) -> str:

@@ -8,23 +8,36 @@ from contextlib import suppress
 from itertools import dropwhile
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from redis import RedisError
 
-from tracker.backlog import Backlog
 from tracker.log_file import BadLog, LogFile, inode
-from tracker.log_import import LogImport
 from tracker.raw import Moved
 
 log = logging.getLogger(__name__)
 
-POLL = 0.1  # seconds between two looks at a log that has nothing new
+POLL = 0.05  # seconds between two looks at a log that has nothing new
 AWAY = 0.5  # seconds between two tries to reach Redis
 LATE = 60.0  # seconds without a line after which a log rotated away is left; servers write on for a while
 ROTATED = 10  # logs rotated away, the newest, that are looked at and kept open
 SUFFIX = re.compile(r"[.-][0-9][0-9-]{0,20}(\.gz)?")  # logrotate's: .1, .2.gz, -20261121.gz
 
-Open = Callable[[LogFile], LogImport]
+
+class Importing(Protocol):
+    """One log on its way into Redis: LogImport and EdgeImport tell what each of these does."""
+
+    log: LogFile
+    is_new: bool
+
+    def step(self) -> bool: ...
+    def is_begun(self) -> bool: ...
+    def was_cut(self) -> bool: ...
+    def begin_anew(self) -> None: ...
+    def rewind(self) -> None: ...
+
+
+Open = Callable[[LogFile], Importing]
 
 
 class Follower:
@@ -33,8 +46,8 @@ class Follower:
     def __init__(self, path: Path, importing: Open) -> None:
         self._path = path
         self._importing = importing
-        self._current: LogImport | None = None
-        self._before: list[tuple[LogImport, float]] = []  # rotated away, and when they last had a line
+        self._current: Importing | None = None
+        self._before: list[tuple[Importing, float]] = []  # rotated away, and when they last had a line
         self._missing = False
         self._is_new = False  # the next file was seen to take the place of another
         self._looked = 0  # when the folder had changed at the last look, nanoseconds
@@ -56,7 +69,7 @@ class Follower:
             if one is not None:
                 one.log.close()
 
-    def _step(self, current: LogImport) -> bool:
+    def _step(self, current: Importing) -> bool:
         if current.was_cut():
             log.info("%s was truncated: on from its beginning", self._path)
             current.begin_anew()
@@ -88,7 +101,7 @@ class Follower:
                 return True
         return False
 
-    def _open(self) -> LogImport | None:
+    def _open(self) -> Importing | None:
         try:
             opened = LogFile.open(self._path)
         except OSError as error:
@@ -119,14 +132,14 @@ class Follower:
                 self._before += self._left_over()
                 self._looked = changed
 
-    def _left_over(self) -> list[tuple[LogImport, float]]:
+    def _left_over(self) -> list[tuple[Importing, float]]:
         """Logs rotated away that nobody has open, oldest first: those begun, and those after them.
 
         None where nothing is known of any: then the path's own file is the first of all.
         """
         found = [self._importing(opened) for opened in self._rotated()]
         open_now = {one.log.inode for one, _ in self._before} | {self._current and self._current.log.inode}
-        taken: list[LogImport] = []
+        taken: list[Importing] = []
         try:
             taken = list(dropwhile(lambda one: one.log.inode not in open_now and not one.is_begun(), found))
         finally:
@@ -146,7 +159,7 @@ class Follower:
         return []
 
 
-def _stepped(old: LogImport) -> bool:
+def _stepped(old: Importing) -> bool:
     """Whether a log rotated away had a batch; one that cannot be read is left."""
     try:
         if old.was_cut():  # another log was copied over it
@@ -159,13 +172,16 @@ def _stepped(old: LogImport) -> bool:
         return False
 
 
-def follow(followers: Sequence[Follower], backlog: Backlog, stop: Event) -> None:
-    """Store what these logs get until `stop` is set. Outlives a Redis that goes away. Raises BadLog."""
+def follow(followers: Sequence[Follower], is_full: Callable[[], bool], stop: Event) -> None:
+    """Store what these logs get until `stop` is set; nothing while the counter `is_full`.
+
+    Outlives a Redis that goes away. Raises BadLog.
+    """
     away = False
     try:
         while not stop.is_set():
             try:
-                busy = not backlog.is_full() and sum(follower.poll() for follower in followers) > 0
+                busy = not is_full() and sum(follower.poll() for follower in followers) > 0
                 if away:
                     log.info("following goes on")
                 away = False

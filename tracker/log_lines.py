@@ -46,9 +46,10 @@ class Batch:
 class Lines:
     """The whole lines of a stream from a place on; `place` is where the next batch begins."""
 
-    def __init__(self, stream: Stream, place: Place = Place()) -> None:
+    def __init__(self, stream: Stream, place: Place = Place(), chunk: int = CHUNK) -> None:
         self.place = place
         self._stream = stream
+        self._chunk = chunk  # bytes read at once
         self._held = b""  # of a line without its end, at most one byte more than it may have
         stream.seek(max(0, place.offset - TAIL))
         self._tail = read(stream, min(TAIL, place.offset))  # of all that was read
@@ -60,7 +61,7 @@ class Lines:
 
     def batch(self) -> Batch | None:
         """The next lines; None where no whole one is left, for now or for ever."""
-        while chunk := self._stream.read(CHUNK):
+        while chunk := self._stream.read(self._chunk):
             self.offset += len(chunk)
             head, end, rest = chunk.rpartition(b"\n")
             if not end:

@@ -1,7 +1,7 @@
 """What doors refuse, counted in Redis by day and reason."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 
 from redis import Redis
 
@@ -10,7 +10,7 @@ from tracker import keys
 LIVES = 40 * 86_400  # seconds the counts of a day are kept
 
 
-def count_refused(redis: Redis, reasons: Mapping[str, int], day: datetime) -> None:
+def count_refused(redis: Redis, reasons: Mapping[str, int], day: date) -> None:
     """Add so many hits to each reason; reasons are few and fixed. Raises RedisError."""
     if not reasons:
         return

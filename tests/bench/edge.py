@@ -1,0 +1,121 @@
+"""The edge: nginx answers the pixel, `hitwall follow --edge` makes hits of its log. What each costs."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hitwall.redis_server import dying_with_parent
+from tests.bench.report import Part, Row, mb, ms
+from tests.bench.stage import PATIENCE, Stage, free_port, redis_server
+from tests.bench.wrk import CONNECTIONS, Load, load
+from tests.nginx import Nginx, nginx
+from tests.service import ROOT, Service
+from tests.waiting import until
+
+SECONDS = 60  # of load
+WARM_UP = 3  # seconds of load before anything is measured
+RATE = 38_000  # hits a second that are sent; nginx alone would answer more than twice as many
+AIM = 30_000  # hits a second
+COST = 0.06  # CPU seconds for 1,000 hits, of all processes but the load's
+BEHIND = 2.0  # seconds after the last answer
+
+READING = f"""\
+nginx runs with the configuration that we ship, in the mode in which it answers the pixel itself and writes a
+log; one `hitwall follow --edge` reads that, one counter counts. wrk sends {RATE:,} varied hits a second over
+{CONNECTIONS} keep-alive connections for {SECONDS} s; it and all the rest share this machine. *Lost* is what
+was answered with success and is not counted in the end."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One load on the edge, and after it."""
+
+    load: Load
+    counted: int
+    behind: float  # seconds from the end of the load until all was counted
+    cpu: dict[str, float]  # seconds by process, until all was counted
+    memory: dict[str, int]
+    disk: int  # bytes of the log
+
+    @property
+    def answered(self) -> int:
+        return self.load.answers - self.load.refused
+
+    def cost(self, name: str) -> float:
+        """CPU seconds for 1,000 hits."""
+        return self.cpu[name] / self.counted * 1000
+
+
+@contextmanager
+def edge() -> Iterator[tuple[Stage, Nginx]]:
+    """nginx, follower, counter and an empty Redis; no web process, which is not asked for pixels."""
+    with redis_server() as (server, redis), TemporaryDirectory(prefix="hitwall-bench-") as folder:
+        service = Service(server.url, trusted_proxies="2")  # wrk stands for a proxy that tells who came
+        nobody = free_port()
+        try:
+            with nginx(Path(folder), (nobody, nobody), edge=True) as front:
+                service.start("count")
+                service.processes["follow"] = follow(service, front.hits)
+                pids = {"follow": service.processes["follow"].pid, "counter": service.processes["count"].pid}
+                assert front.process is not None
+                yield Stage(service, redis, {"nginx": front.process.pid, **pids, "Redis": server.pid}), front
+        finally:
+            service.stop()
+
+
+def follow(service: Service, log: Path) -> "subprocess.Popen[bytes]":
+    """A follower of that log."""
+    command = [sys.executable, "-m", "hitwall", "follow", "--edge", str(log)]
+    quiet, ends = subprocess.DEVNULL, dying_with_parent()
+    return subprocess.Popen(
+        command, env=service.environ, cwd=ROOT, stderr=quiet, start_new_session=True, preexec_fn=ends
+    )
+
+
+def measure(plan: Path) -> Part:
+    """One long load, and what is left to do after it."""
+    with edge() as (stage, front):
+        warm = load(front.base, plan, WARM_UP, RATE)
+        until(lambda: stage.counted() >= warm.answers, PATIENCE)
+        done = _round(stage, front, plan)
+    return Part("The edge", READING, _rows(done))
+
+
+def _round(stage: Stage, front: Nginx, plan: Path) -> Round:
+    counted, cpu, size = stage.counted(), stage.cpu(), os.stat(front.hits).st_size
+    seen = load(front.base, plan, SECONDS, RATE)
+    ended, goal = time.monotonic(), counted + seen.answers - seen.refused
+    until(lambda: stage.counted() >= goal, PATIENCE)
+    behind = time.monotonic() - ended
+    spent = {name: seconds - cpu[name] for name, seconds in stage.cpu().items()}
+    disk = os.stat(front.hits).st_size - size
+    return Round(seen, stage.counted() - counted, behind, spent, stage.memory(), disk)
+
+
+def _rows(done: Round) -> list[Row]:
+    seen, memory = done.load, done.memory
+    lost = max(0, done.answered - done.counted)
+    costs = [(f"CPU s for 1,000 hits, {name}", f"{done.cost(name):.4f}", "") for name in done.cpu]
+    return [
+        (
+            "Hits stored and counted a second",
+            f"{done.counted / (seen.seconds + done.behind):,.0f}",
+            f"≥ {AIM:,}",
+        ),
+        ("Hits lost", f"{lost} of {done.answered:,}", "0"),
+        ("Answers refused, connections broken", f"{seen.refused + seen.broken}", "0"),
+        ("Seconds from the last answer until all was counted", f"{done.behind:.1f} s", f"≤ {BEHIND:g} s"),
+        ("Answered within, p50", ms(seen.p50), ""),
+        ("Answered within, p99", ms(seen.p99), ""),
+        ("Slowest answer", ms(seen.worst), ""),
+        *costs,
+        ("CPU s for 1,000 hits, all", f"{sum(map(done.cost, done.cpu)):.3f}", f"≤ {COST:g}"),
+        *((f"Memory at most, {name}", mb(size), "") for name, size in memory.items()),
+        ("Bytes of the log for a hit", f"{done.disk / done.counted:,.0f}", ""),
+    ]
