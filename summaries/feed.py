@@ -15,7 +15,10 @@ from tracker.raw import order
 APART = 0.25  # seconds between two frames at least: the eye wants no more than four a second
 LOOK = 1.0  # seconds after which a frame is drawn to see whether time alone has changed it
 QUIET = 4.0  # seconds after which the next look sends an unchanged frame again, as a sign of life
+BEAT = 15.0  # seconds between comment lines at most; proxies that know of no frames wait for them, too
 PASSING = {"at", "lag"}  # differ in every frame; alone they are no news
+COMMENT = b":\n\n"
+END = b"0\r\n\r\n"  # of a stream in chunks
 
 
 class Feed:
@@ -28,13 +31,14 @@ class Feed:
         self._hidden = hidden
         self.viewers = 0
         self.closed = False
-        self.message = b""  # the event on the wire, serialised once
+        self.message = self.chunk = b""  # the event on the wire, serialised once; the same as a chunk
         self.picture: Picture | None = None
         self.stale = True  # the picture has to be read
         self._dirty = self._counted = False  # changed since the last frame; and by a counted batch
         self._differed = ""  # our cursor, where Redis had another at the last check
         self._shown: Mapping[str, Any] = {}
         self._sent = self._drawn = float("-inf")
+        self._beaten = time.monotonic()  # who comes is told a comment at once
         self._news = Event()
 
     def show(self, picture: Picture) -> None:
@@ -53,49 +57,58 @@ class Feed:
         self.stale = self.stale or self._differed == ours != found
         self._differed = "" if ours == found else ours
 
-    def due(self) -> float:
-        """Seconds until the next frame may have to be drawn."""
-        then = self._sent + APART if self._dirty else self._drawn + LOOK
+    def due(self, apart: float = APART) -> float:
+        """Seconds until the next frame may have to be drawn, of frames so far apart."""
+        then = self._sent + apart if self._dirty else self._drawn + LOOK
         return then - time.monotonic()
 
-    def draw(self, now: datetime, beside: dict[str, Any]) -> None:
-        """Publish a frame where something has changed, or nothing was sent for long.
+    def draw(self, now: datetime, beside: dict[str, Any], apart: float = APART) -> bool:
+        """Whether there is a new message: something has changed, or nothing was sent for long.
 
         `beside` is what a frame tells besides the counters; its `lag` is the backlog's.
         """
-        if self.due() > 0:
-            return
+        if self.due(apart) > 0:
+            return False
+        self._drawn = time.monotonic()
         if self.picture is None:
-            self._drawn = time.monotonic()
-            self._wake()  # no frame yet, but those who wait have a beat to send
-            return
-        frame = self.picture.frame(now) | beside
+            return self._publish(b"")
+        frame = self._frame(self.picture, now, beside)
+        told = {name: part for name, part in frame.items() if name not in PASSING}
+        self._dirty = self._counted = False
+        if told == self._shown and self._drawn - self._sent < QUIET:
+            return False
+        self._shown, self._sent = told, self._drawn
+        return self._publish(str(Message(dump(frame), type="frame", id=frame["cursor"])).encode())
+
+    def _frame(self, picture: Picture, now: datetime, beside: dict[str, Any]) -> dict[str, Any]:
+        frame = picture.frame(now) | beside
         frame["top"] = {name: rows for name, rows in frame["top"].items() if name not in self._hidden}
         if self._counted:
-            newest = order(self.picture.cursor)[0] / 1000
+            newest = order(picture.cursor)[0] / 1000
             frame["lag"] = round(max(beside["lag"], now.timestamp() - newest), 3)
-        self._drawn = time.monotonic()
-        told = {name: part for name, part in frame.items() if name not in PASSING}
-        if told != self._shown or self._drawn - self._sent >= QUIET:
-            self._publish(frame)
-            self._shown, self._sent = told, self._drawn
-        self._dirty = self._counted = False
+        return frame
 
-    def _publish(self, frame: dict[str, Any]) -> None:
-        self.message = str(Message(dump(frame), type="frame", id=frame["cursor"])).encode()
-        self._wake()
+    def _publish(self, event: bytes) -> bool:
+        """The event, after a comment where one is due before the next look; False where there is neither."""
+        if self._drawn - self._beaten >= BEAT - QUIET - LOOK:
+            self._beaten = self._drawn
+            event = COMMENT + event
+        if event:
+            self._wake(event, b"%x\r\n%b\r\n" % (len(event), event))
+        return bool(event)
 
     def close(self) -> None:
         """End the streams that follow it."""
         self.closed = True
-        self._wake()
+        self._wake(b"", END)
 
-    def _wake(self) -> None:
+    def _wake(self, message: bytes, chunk: bytes) -> None:
+        self.message, self.chunk = message, chunk
         news, self._news = self._news, Event()
         news.set()
 
     def wait(self, seen: bytes) -> bytes:
-        """The newest message: at once where it is not the one seen, else within QUIET + LOOK seconds."""
+        """The newest message: at once where it is not the one seen, else when there is another."""
         if self.message is seen and not self.closed:
             self._news.wait()
         return self.message

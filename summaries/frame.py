@@ -102,7 +102,7 @@ class Picture:
             "rate": self.rate.now(now.timestamp()),
             "series": list(self._series(self.bucket, now)),
             "before": self._before(),
-            "top": {name: t.top()[:SHOWN] for name, t in tallies.items() if name not in NOT_LISTED},
+            "top": {name: tally.top() for name, tally in tallies.items() if name not in NOT_LISTED},
             "recent": self.recent,
             "capped": [name for name, tally in tallies.items() if tally.capped],
             "zone": self.calendar.zone.key,
@@ -146,6 +146,8 @@ class Picture:
 def wanted(calendar: Calendar, bucket: str, names: Collection[str]) -> dict[tuple[str, str], int | None]:
     """The tallies that a wall of this bucket needs, and how many labels of each."""
     tallies: dict[tuple[str, str], int | None] = {(name, bucket): SHOWN for name in names}
+    if "visitor" in names:
+        tallies["visitor", bucket] = 0  # how many, and nobody by name
     previous = calendar.previous(bucket)
     if BOT in names:
         tallies[BOT, bucket] = None  # there are some hundred, and the wall tells their sum

@@ -2,30 +2,34 @@
 
 import logging
 import time
+from _socket import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import gevent
 from redis import Redis, RedisError, ResponseError
 
 from summaries.buckets import Calendar
 from summaries.chosen import Chosen
-from summaries.counters import FOREIGN, Counters, announcement
-from summaries.feed import LOOK, Feed
+from summaries.counters import Counters
+from summaries.feed import APART, LOOK, Feed
 from summaries.health import Checks, Health, Note
 from summaries.metrics import VIEWERS
 from summaries.pictures import Pictures
+from summaries.streams import Streams
+from summaries.subscription import Subscription
 from summaries.watched import Watched, gone
-from tracker import keys
 from tracker.nodes import NodeAway
 from tracker.raw import START, RawLog
 
 log = logging.getLogger(__name__)
 
 TICK = 0.05  # seconds the hub waits for an announcement before it looks around
+LAST = 2.0  # seconds in which streams are ended when the process stops; what is stuck then is cut off
+
+Wish = tuple[str, str, Collection[str]]  # what somebody watches: site, kind of bucket, summaries hidden
 
 
 class Hub:
@@ -34,7 +38,7 @@ class Hub:
     def __init__(
         self, redis: Redis, counters: Counters, calendar: Calendar, picked: Chosen, checks: Checks
     ) -> None:
-        self._pubsub = redis.pubsub()  # type: ignore[no-untyped-call]
+        self._subscription = Subscription(redis)
         self._counters = counters
         self._calendar = calendar
         self._picked = picked
@@ -44,34 +48,58 @@ class Hub:
         self._sites: dict[str, Watched] = {}
         self._down: datetime | None = None  # since when Redis is out of reach
         self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._streams = Streams(self._leave)
+        self._last = 0.0  # monotonic time until which streams may take to end
         self.viewers = 0
         self.closed = False
 
+    def take(self, connection: socket, wish: Wish, chunked: bool) -> None:
+        """Go on with a connection whose head is sent and which does not block, in chunks or as it is."""
+        feed = self._enter(*wish)
+        if self.closed:
+            feed.close()
+        self._streams.take(connection, feed, chunked)
+
     @contextmanager
-    def watch(self, site: str, kind: str, hidden: Collection[str] = ()) -> Iterator[Feed]:
-        """The feed of a site without the summaries hidden, kept up as long as somebody is in here."""
-        name = " ".join((kind, *sorted(hidden)))
-        feed = self._sites.setdefault(site, Watched()).feeds.setdefault(name, Feed(site, kind, hidden))
-        feed.viewers += 1
-        self.viewers += 1
-        VIEWERS.set(self.viewers)
-        if self._greenlet is None:
-            self._greenlet = gevent.spawn(self._run)
+    def watch(self, wish: Wish) -> Iterator[Feed]:
+        """The feed, kept up as long as somebody is in here."""
+        feed = self._enter(*wish)
         try:
             yield feed
         finally:
-            feed.viewers -= 1
-            self.viewers -= 1
-            VIEWERS.set(self.viewers)
+            self._leave(feed)
+
+    def _enter(self, site: str, kind: str, hidden: Collection[str]) -> Feed:
+        name = " ".join((kind, *sorted(hidden)))
+        feed = self._sites.setdefault(site, Watched()).feeds.setdefault(name, Feed(site, kind, hidden))
+        self._count(feed, 1)
+        if self._greenlet is None and not self.closed:
+            self._greenlet = gevent.spawn(self._run)
+        return feed
+
+    def _leave(self, feed: Feed) -> None:
+        self._count(feed, -1)
+
+    def _count(self, feed: Feed, more: int) -> None:
+        feed.viewers += more
+        self.viewers += more
+        VIEWERS.set(self.viewers)
 
     def close(self) -> None:
         """End every stream: the process is about to stop."""
         self.closed = True
-        self._end()
+        self._last = time.monotonic() + LAST
+        self._finish()
 
-    def _end(self) -> None:
+    def join(self) -> None:
+        """Return when those have ended that were handed over, or at the last moment."""
+        self._streams.join(self._last)
+
+    def _finish(self) -> None:
         for watched in self._sites.values():
-            watched.close()
+            for feed in watched.feeds.values():
+                feed.close()
+                self._streams.tell(feed)
         self._sites.clear()
         self._greenlet = None
 
@@ -80,14 +108,14 @@ class Hub:
         try:
             self._keep_up()
         finally:
-            self._end()
-            self._pubsub.close()
+            self._finish()
+            self._subscription.close()
 
     def _keep_up(self) -> None:
         pause = TICK
         while self.viewers and not self.closed:
             try:
-                self._prune()
+                self._subscription.prune(self._sites)
                 self._listen()
                 self._refresh()
                 self._health = self._checks.now()
@@ -99,37 +127,11 @@ class Hub:
                 pause = min(1.0, pause * 2)
             self._draw()
 
-    def _prune(self) -> None:
-        """Subscribe to what somebody has begun to watch, leave what nobody watches any more."""
-        for name, watched in list(self._sites.items()):
-            watched.feeds = {kind: feed for kind, feed in watched.feeds.items() if feed.viewers}
-            if not watched.feeds:
-                del self._sites[name]
-                self._pubsub.unsubscribe(keys.live(name))
-            elif not watched.asked:
-                self._pubsub.subscribe(keys.live(name))
-                watched.asked = True
-
     def _listen(self) -> None:
         """Take in announcements, until there are none for a moment or a frame is due."""
-        dues = [feed.due() for w in self._sites.values() for feed in w.feeds.values() if feed.picture]
-        message = self._pubsub.get_message(timeout=max(0.0, min([TICK, *dues])))
-        while message:
-            watched = self._sites.get(keys.site_of(message["channel"].decode()))
-            if watched:
-                self._take(watched, message)
-            message = self._pubsub.get_message(timeout=0)
-
-    def _take(self, watched: Watched, message: dict[str, Any]) -> None:
-        if message["type"] == "subscribe":
-            watched.heard = True  # perhaps again, after a cut: what was told meanwhile is lost
-            watched.spoil()
-        elif message["type"] == "message":
-            try:
-                watched.tell(announcement(message["data"]))
-            except FOREIGN as error:
-                log.warning("what came on the channel is no announcement: %r", error)
-                watched.spoil()
+        apart = self._streams.apart(APART)
+        dues = [feed.due(apart) for w in self._sites.values() for feed in w.feeds.values() if feed.picture]
+        self._subscription.listen(self._sites, max(0.0, min([TICK, *dues])))
 
     def _lost(self, error: RedisError) -> None:
         if self._down is None:
@@ -137,7 +139,7 @@ class Hub:
             log.warning("walls stand still: %s", error)
         for watched in self._sites.values():
             watched.asked = watched.heard = False
-        self._pubsub.close()
+        self._subscription.close()
 
     def _back(self) -> None:
         if self._down is not None:
@@ -189,7 +191,8 @@ class Hub:
                 "notes": self._notes(watched, now) + notes,
             }
             for feed in list(watched.feeds.values()):
-                feed.draw(now, beside)
+                if feed.draw(now, beside, self._streams.apart(APART)):
+                    self._streams.tell(feed)
 
     def _notes(self, watched: Watched, now: datetime) -> list[Note]:
         since = self._down or watched.down

@@ -1,24 +1,22 @@
 """The stream of frames: flask-sse's blueprint and wire format, on one subscription per process."""
 
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from flask import Response, current_app, g, request
 from flask_sse import ServerSentEventsBlueprint
 from redis import RedisError
 
 from summaries.buckets import KINDS
-from summaries.feed import LOOK, QUIET
 from summaries.frame import PERSONAL
-from summaries.hub import Hub
+from summaries.hub import Hub, Wish
 from summaries.metrics import FRAMES, TURNED_AWAY
 from tracker.hit import CANARY
 from tracker.sites import Sites
 
-BEAT = 15.0  # seconds between comment lines at most; only a write tells that a browser has gone
-WAKES = QUIET + LOOK  # seconds between two wake-ups of a stream at most
 RETRY = 1000  # milliseconds an EventSource waits before it connects again
+FIRST = b":\nretry:%d\n\n" % RETRY
 FULL = 10  # seconds after which a viewer who was turned away may ask again
+HANDED_OVER = "hitwall.handed_over"  # in the environment of a server that lets go of a connection
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # else nginx keeps it all back
 
 
@@ -42,35 +40,44 @@ class LiveBlueprint(ServerSentEventsBlueprint):  # type: ignore[misc]
         kind = request.args.get("bucket", "hour")
         if kind not in KINDS:
             return _refuse(400, f"bucket is one of {', '.join(KINDS)}")
-        if self.hub.closed or self.hub.viewers >= self._most:
-            return _refuse(503, "as many walls are open as this process serves; try again")
         try:
             if site != CANARY and not self._sites.known(site):
                 return _refuse(404, "no hit of this site has been seen")
         except RedisError:
             return _refuse(503, "Redis is out of reach; try again")
-        response: Response = current_app.response_class(
-            self.events(site, kind, PERSONAL if g.get("stranger") else ()),
-            mimetype="text/event-stream",
-            headers=HEADERS,
-        )
+        if self.hub.closed or self.hub.viewers >= self._most:
+            return _refuse(503, "as many walls are open as this process serves; try again")
+        wish = site, kind, PERSONAL if g.get("stranger") else ()
+        if request.method == "GET" and HANDED_OVER in request.environ:
+            return self._hand_over(wish)
+        return _response(self.events(wish))
+
+    def _hand_over(self, wish: Wish) -> Response:
+        """What comes first; the hub goes on with the connection itself."""
+        chunked = request.environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+        request.environ[HANDED_OVER] = lambda taken, _: self.hub.take(taken, wish, chunked)
+        if not chunked:
+            return _response(FIRST)
+        response = _response(b"%x\r\n%b\r\n" % (len(FIRST), FIRST))
+        response.headers["Transfer-Encoding"] = "chunked"  # so that an end differs from a cut
         return response
 
-    def events(self, site: str, kind: str, hidden: Collection[str]) -> Iterator[bytes]:
-        """A comment at once, so that the browser knows it is connected; then frames and beats."""
-        yield f":\nretry:{RETRY}\n\n".encode()
-        with self.hub.watch(site, kind, hidden) as feed:
+    def events(self, wish: Wish) -> Iterator[bytes]:
+        """A comment at once, so that the browser knows it is connected; then what the feed tells."""
+        yield FIRST
+        with self.hub.watch(wish) as feed:
             seen = b""
-            beat = time.monotonic() + BEAT - WAKES  # the wake-up after that is in time
             while not feed.closed:
                 message = feed.wait(seen)
-                if message is not seen:
+                if message and message is not seen:
                     seen = message
                     FRAMES.inc()
                     yield message
-                if time.monotonic() >= beat:
-                    beat = time.monotonic() + BEAT - WAKES
-                    yield b":\n\n"
+
+
+def _response(body: bytes | Iterator[bytes]) -> Response:
+    response: Response = current_app.response_class(body, mimetype="text/event-stream", headers=HEADERS)
+    return response
 
 
 def _refuse(status: int, why: str) -> Response:

@@ -28,10 +28,6 @@ class Watched:
         for feed in self.feeds.values():
             feed.tell(news, time.time())
 
-    def close(self) -> None:
-        for feed in self.feeds.values():
-            feed.close()
-
     def spoil(self) -> None:
         """All pictures have to be read anew."""
         for feed in self.feeds.values():

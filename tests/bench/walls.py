@@ -1,90 +1,141 @@
-"""Walls: what a thousand open streams cost, how soon each shows a hit, and what they do to the door."""
+"""Walls: what a thousand and ten thousand streams cost, how soon each shows a hit, and the door meanwhile."""
 
 import random
-import resource
-import statistics
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bench import usage
-from tests.bench.report import Part, Row, ms, percentile
+from tests.bench.fanout import delays
+from tests.bench.machine import allow_open_files
+from tests.bench.report import Lacking, Part, Row, ms, percentile
 from tests.bench.sender import Sent, send
 from tests.bench.stage import Stage, hitwall
+from tests.bench.streams import NOTE, streaming
 from tests.bench.traffic import SITE, Visit
-from tests.bench.viewers import Note, notes, watching
 from tests.bench.wrk import CONNECTIONS, Load, load
 
-VIEWERS = 1_000
-FILES = VIEWERS + 500  # open files that each process may need
-LONE = 40  # hits with nothing before and after
+FEW, MANY = 1_000, 10_000  # streams
+SPARE = 500  # open files that each process may need besides
+LONE = 12  # hits with nothing before and after
 STEADY = 50  # hits a second
-STEADY_SECONDS = 20
-CALM_SECONDS = 10  # of the same steady hits without viewers
-LOAD_SECONDS = 5  # of full load on the door, without and with viewers
-SETTLE = 1.0  # seconds for the last frames to arrive before something else begins
-AIM = 0.3  # seconds from a hit to every wall, p99
+STEADY_SECONDS = 8
+LOAD_SECONDS = 3  # of full load on the door
+OPENING = 30.0  # seconds in which all streams have to bring a frame
+SETTLE = 1.5  # seconds for the last frames to arrive before something else begins
+SOON = 0.05  # seconds from a lone hit to the wall, at the median
+AIM = {FEW: 0.3, MANY: 1.0}  # seconds from a hit to every wall, p99
+SMALL = 20.0  # kB for one stream
 
-READING = f"""\
-{VIEWERS:,} streams of one site's hour are open on one web process; one process reads them all. The delay is
-from the moment before a hit is sent until a viewer has read, to its end, a frame whose total includes the
-hit; every pair of hit and viewer is one value. A steady hit's time is the planned one, so that a slow
-answer does not hide the wait of the hits behind it. A frame comes at most every 250 ms, so with steady hits
-half of the delay is that pause. Memory is what the web process has grown by, the kernel's socket buffers
-not included. All processes share this machine."""
+READING = """\
+So many streams of one site's hour are open on one web process; one process reads them all. The delay is from
+the moment at which a hit was to be sent until a stream has brought a frame whose total includes it; every
+pair of hit and stream is one value. The time that a hit was planned for counts, so that a slow answer does
+not hide the wait of the hits behind it. Frames are at least 250 ms apart, and up to 700 ms where writing
+them would take more than a tenth of a core, so with steady hits half of the delay is that pause. Memory is
+what the web process has grown by since the first wall, which brings the table of browsers, 28 MB once; what
+the kernel keeps for a connection is not in it. All processes share this machine."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Hits sent while the viewers looked on, and what the processes used meanwhile."""
+    """Hits sent while walls looked on, and what the processes used meanwhile."""
 
     sent: list[Sent]
-    before: int  # hits on the walls before the first
+    before: int  # the total without them
     cpu: dict[str, float]  # seconds by process
 
-    @property
-    def seconds(self) -> float:
-        return self.sent[-1].answered - self.sent[0].at
+    def shares(self) -> str:
+        """Of a core."""
+        seconds = self.sent[-1].answered - self.sent[0].at
+        return ", ".join(f"{name} {spent / seconds:.0%}" for name, spent in self.cpu.items())
 
 
 @dataclass(frozen=True)
 class Door:
-    """The door alone, or with open walls."""
+    """The door at steady hits and at full load."""
 
     steady: list[Sent]
     full: Load
 
 
+@dataclass(frozen=True)
+class Walls:
+    """What was seen with so many streams."""
+
+    count: int
+    lone: Phase
+    steady: Phase
+    full: Load
+    grown: int  # bytes
+    notes: bytes
+
+
+class Bench:
+    """The stage, and the hits to send."""
+
+    def __init__(self, stage: Stage, plan: Path, visits: Sequence[Visit]) -> None:
+        self._stage = stage
+        self._plan = plan
+        self._targets = [visit.target for visit in visits]
+
+    def door(self) -> Door:
+        """Without any wall; then there has been one."""
+        calm = Door(self._send(_even()), load(self._stage.base, self._plan, LOAD_SECONDS))
+        self._stage.catch_up()
+        with self._stage.service.frames(SITE) as frames:
+            next(frames)
+        return calm
+
+    def walls(self, count: int) -> Walls:
+        """So many, at lone hits, at steady ones and at full load."""
+        web = self._stage.pids["web"]
+        size = usage.rss(web)
+        with TemporaryDirectory(prefix="hitwall-bench-") as folder:
+            notes = Path(folder) / "notes"
+            with self._watched(count, notes):
+                lone, steady = self._phase(_lone()), self._phase(_even())
+                time.sleep(SETTLE)
+                grown = usage.rss(web) - size
+                full = load(self._stage.base, self._plan, LOAD_SECONDS)
+            self._stage.catch_up()
+            return Walls(count, lone, steady, full, grown, notes.read_bytes())
+
+    @contextmanager
+    def _watched(self, count: int, notes: Path) -> Iterator[None]:
+        with streaming(self._stage.service.port, SITE, count, OPENING, notes) as said:
+            said.readline()
+            if int(said.readline() or 0) < count:
+                raise RuntimeError(f"not all of {count:,} streams have brought a frame")
+            yield
+
+    def _phase(self, times: Sequence[float]) -> Phase:
+        self._stage.catch_up()
+        total, before = self._stage.counted(), self._stage.cpu()
+        sent = self._send(times)
+        spent = {name: seconds - before[name] for name, seconds in self._stage.cpu().items()}
+        return Phase(sent, total, spent)
+
+    def _send(self, times: Sequence[float]) -> list[Sent]:
+        return send(self._stage.service.port, self._targets, times)
+
+
 def measure(plan: Path, visits: Sequence[Visit]) -> Part:
-    """The door first without, then with viewers."""
-    _allow_files()
-    targets = [visit.target for visit in visits]
-    with TemporaryDirectory(prefix="hitwall-bench-") as folder, hitwall(timezone=_zone()) as stage:
-        calm = Door(_steady(stage, targets, CALM_SECONDS), load(stage.base, plan, LOAD_SECONDS))
-        stage.catch_up()
-        size = usage.rss(stage.pids["web"])
-        with watching(stage.service.port, SITE, VIEWERS, Path(folder) / "notes") as viewers:
-            pids = {**stage.pids, "viewers": viewers.pid}
-            lone = _phase(stage, pids, targets, _lone())
-            steady = _phase(stage, pids, targets, _even(STEADY_SECONDS))
-            time.sleep(SETTLE)
-            grown = usage.rss(stage.pids["web"]) - size
-            busy = Door(steady.sent, load(stage.base, plan, LOAD_SECONDS))
-        seen = notes(Path(folder) / "notes")
-    rows = [("Memory for one viewer", f"{grown / VIEWERS / 1000:.1f} kB", "")]
-    rows += _delays("Lone hits", lone, seen) + _delays("Steady hits", steady, seen)
-    return Part("Walls", READING, rows + _frames(steady, seen) + _doors(calm, busy))
-
-
-def _allow_files() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard < FILES:
-        raise RuntimeError(f"{FILES} open files are needed, and this machine allows {hard}: see ulimit -n")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """The door first without, then with walls."""
+    if (allowed := allow_open_files(MANY + SPARE)) < MANY + SPARE:
+        raise Lacking(f"{MANY + SPARE:,} open files are needed and {allowed:,} are allowed: see ulimit -Hn")
+    with hitwall(timezone=_zone(), streams=str(MANY + 1)) as stage:
+        bench = Bench(stage, plan, visits)
+        calm = bench.door()
+        seen = [bench.walls(count) for count in (FEW, MANY)]
+    rows = [row for walls in seen for row in _rows(walls)]
+    doors = [("without walls", calm)]
+    doors += [(f"with {walls.count:,} walls", Door(walls.steady.sent, walls.full)) for walls in seen]
+    return Part("Walls", READING, rows + _steady(doors) + _full(doors))
 
 
 def _zone() -> str:
@@ -93,77 +144,56 @@ def _zone() -> str:
 
 
 def _lone() -> list[float]:
+    """They come when nothing has moved for a while."""
     dice = random.Random(3)
     times = [1.0]
     while len(times) < LONE:
-        times.append(times[-1] + dice.uniform(0.6, 1.4))
+        times.append(times[-1] + dice.uniform(0.8, 1.2))
     return times
 
 
-def _even(seconds: float) -> list[float]:
-    return [n / STEADY for n in range(int(seconds * STEADY))]
+def _even() -> list[float]:
+    return [n / STEADY for n in range(STEADY_SECONDS * STEADY)]
 
 
-def _steady(stage: Stage, targets: Sequence[str], seconds: float) -> list[Sent]:
-    return send(stage.service.port, targets, _even(seconds))
+def _rows(walls: Walls) -> list[Row]:
+    name = f"{walls.count:,} walls"
+    each = f"{walls.grown / walls.count / 1000:.1f} kB"
+    rows = [(f"{name}: memory for one", each, f"≤ {SMALL:.0f} kB")]
+    for kind, phase in (("lone", walls.lone), ("steady", walls.steady)):
+        came = delays(walls.notes, phase.before, phase.sent)
+        p50, p99, longest = (percentile(came, share) for share in (0.5, 0.99, 1.0))
+        soon = f"< {ms(SOON)}" if kind == "lone" and walls.count == FEW else ""
+        missing = len(phase.sent) * walls.count - len(came)
+        rows += [
+            (f"{name}, {len(phase.sent)} {kind} hits: delay p50", ms(p50), soon),
+            (f"{name}, {kind} hits: delay p99", ms(p99), f"< {ms(AIM[walls.count])}"),
+            (f"{name}, {kind} hits: longest delay", ms(longest), ""),
+            (f"{name}, {kind} hits: not shown to a wall", f"{missing:,}", "0"),
+        ]
+    rows.append((f"{name}, steady hits: frames a second for one wall", f"{_pace(walls):.2f}", "1 to 4"))
+    return [*rows, (f"{name}, steady hits: shares of a core", walls.steady.shares(), "")]
 
 
-def _phase(stage: Stage, pids: dict[str, int], targets: Sequence[str], times: Sequence[float]) -> Phase:
-    stage.catch_up()
-    before = stage.counted()
-    cpu = {name: usage.cpu(pid) for name, pid in pids.items()}
-    sent = send(stage.service.port, targets, times)
-    spent = {name: usage.cpu(pid) - cpu[name] for name, pid in pids.items()}
-    return Phase(sent, before, spent)
+def _pace(walls: Walls) -> float:
+    """Of the steady phase, at the mean; frames that show what is shown already are few then."""
+    start, end = walls.steady.sent[0].at, walls.steady.sent[-1].at
+    times: list[float] = [at for _, _, at in NOTE.iter_unpack(walls.notes)]
+    return sum(start <= at < end for at in times) / walls.count / (end - start)
 
 
-def delays(phase: Phase, seen: Sequence[Note]) -> list[float]:
-    """Seconds from each hit to each viewer's first frame that includes it, in order."""
-    found: list[float] = []
-    shown = [0] * VIEWERS  # hits of this phase that a viewer has seen
-    for note in seen:
-        upto = min(note.hits - phase.before, len(phase.sent))
-        if upto > shown[note.viewer]:
-            found += [note.at - hit.at for hit in phase.sent[shown[note.viewer] : upto]]
-            shown[note.viewer] = upto
-    return sorted(found)
-
-
-def _delays(name: str, phase: Phase, seen: Sequence[Note]) -> list[Row]:
-    found = delays(phase, seen)
-    pairs = len(phase.sent) * VIEWERS
-    return [
-        (f"{name}: {len(phase.sent):,} in {phase.seconds:.0f} s, delay p50", ms(percentile(found, 0.5)), ""),
-        (f"{name}: delay p99", ms(percentile(found, 0.99)), f"< {ms(AIM)}"),
-        (f"{name}: longest delay", ms(found[-1]), ""),
-        (f"{name}: never shown to a viewer", f"{pairs - len(found):,} of {pairs:,}", "0"),
-        (f"{name}: shares of a core", ", ".join(_shares(phase)), ""),
-    ]
-
-
-def _shares(phase: Phase) -> list[str]:
-    return [f"{name} {seconds / phase.seconds:.0%}" for name, seconds in phase.cpu.items()]
-
-
-def _frames(phase: Phase, seen: Sequence[Note]) -> list[Row]:
-    start, end = phase.sent[0].at, phase.sent[-1].at
-    during = [note for note in seen if start <= note.at < end]
-    got = Counter(note.viewer for note in during)
-    rates = [got[viewer] / (end - start) for viewer in range(VIEWERS)]
-    return [
-        ("Frames a second for one viewer, fewest and most", f"{min(rates):.2f}, {max(rates):.2f}", "≤ 4"),
-        ("Size of a frame", f"{statistics.median(note.size for note in during) / 1000:.1f} kB", ""),
-    ]
-
-
-def _doors(calm: Door, busy: Door) -> list[Row]:
+def _steady(doors: Sequence[tuple[str, Door]]) -> list[Row]:
     rows = []
-    for name, door in (("without viewers", calm), (f"with {VIEWERS:,} viewers", busy)):
+    for name, door in doors:
         waits = sorted(hit.wait for hit in door.steady)
         spread = " / ".join(ms(percentile(waits, share)) for share in (0.5, 0.99, 1.0))
         rows.append((f"Answer to {STEADY} hits/s {name}, p50 / p99 / slowest", spread, ""))
-    for name, door in (("without viewers", calm), (f"with {VIEWERS:,} viewers", busy)):
-        full = door.full
-        figures = f"{full.rate:,.0f}/s, {ms(full.p50)} / {ms(full.p99)}"
+    return rows
+
+
+def _full(doors: Sequence[tuple[str, Door]]) -> list[Row]:
+    rows = []
+    for name, door in doors:
+        figures = f"{door.full.rate:,.0f}/s, {ms(door.full.p50)} / {ms(door.full.p99)}"
         rows.append((f"{CONNECTIONS} connections at once {name}, hits, p50 / p99", figures, ""))
     return rows
