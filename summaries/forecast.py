@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 FAR = 3650.0  # days, ten years; nobody knows what will be then
-MONTH = 30.44  # days
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,3 @@ def raw_part(memory: float, hits: int, daily: float, keep: tuple[float | None, i
     bounds = [days] if days is not None else []
     bounds += [most / daily] if most and daily else []
     return Part(memory, daily * memory / hits if hits else 0.0, min(bounds, default=None))
-
-
-def counter_part(kind: str, now: float, recent: tuple[float, float], days: float | None) -> Part:
-    """The counters of a kind: bytes of all; bytes of recent ones, and of how many days or months they are."""
-    memory, spans = recent
-    daily = memory / spans if spans else 0.0
-    return Part(now, daily / MONTH if kind == "month" else daily, days)

@@ -8,8 +8,9 @@ from redis import Redis
 from summaries.buckets import Calendar
 from tracker import keys
 
-PIECE = 500  # counters looked at in one step, some 3 ms
+PIECE = 500  # keys looked at in one step, some 3 ms; a shared Redis has others, too
 NEVER = -1  # what TTL says of a key that does not expire; of one that is not there it says -2
+MEASURES = [f":{measure}:".encode() for measure in keys.MEASURES]  # of which a counter's key holds one
 CLOSE = 60  # seconds; Redis rounds, and its clock is not ours
 
 
@@ -36,12 +37,12 @@ class Retention:
         return changed
 
     def _all(self) -> Iterator[bytes]:
-        found: Iterator[bytes] = self._redis.scan_iter(keys.counter("*", "*", "*", "*"), count=PIECE)
+        found: Iterator[bytes] = self._redis.scan_iter(count=PIECE)
         return found
 
     def _set(self, names: list[bytes], now: float) -> int:
         asking, telling = (self._redis.pipeline(transaction=False) for _ in range(2))
-        found = {name: key for name in names if (key := keys.parse(name)) and key.kind == "counter"}
+        found = {name: key for name in names if (key := _counter(name))}
         for name in found:
             asking.ttl(name)
         for (name, key), left in zip(found.items(), asking.execute(), strict=True):
@@ -51,3 +52,9 @@ class Retention:
             elif expires is not None and (left == NEVER or (left >= 0 and abs(left + now - expires) > CLOSE)):
                 telling.expireat(name, expires)
         return len(telling.execute())
+
+
+def _counter(name: bytes) -> keys.Key | None:
+    """The key of a counter; None for any other."""
+    key = keys.parse(name) if any(measure in name for measure in MEASURES) else None
+    return key if key and key.kind == "counter" else None

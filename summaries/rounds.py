@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from math import ceil
 from threading import Event
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from redis import Redis, RedisError, ResponseError
 from summaries.counting import BATCH, Counting, Step
 from summaries.lease import LEASE, Lease
 from summaries.mending import Mending
+from summaries.patrol import Patrol
 from summaries.retention import Retention
 from tracker.foreign import list_sites
 from tracker.nodes import NodeAway
@@ -26,10 +26,12 @@ from tracker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PACE = 0.02  # seconds between batches: under load they grow instead of getting more
+AGE = 0.08  # seconds to which hits may grow old before they are counted: the more come together, the less each costs
+RETRY = 0.02  # seconds until the first try to reach a Redis that is away
 IDLE = 0.2  # seconds to wait for a hit before looking for new sites
 BEHIND = 5.0  # seconds of lag worth a line in the log
-TIDY = 60.0  # seconds between two looks for raw hits to forget, and between two warnings
+TIDY = 60.0  # seconds in which each site is looked at for raw hits to forget, and between two warnings
+PARTS = 10  # of 1,000 raw hits that are forgotten at once, 30 ms; the next round goes on
 LOOK = 5.0  # seconds in which each site is looked at once: do its cursors and its raw log belong together?
 REST = 1.0  # seconds for which a site is left alone that could not be counted
 
@@ -72,9 +74,8 @@ class Rounds:
         self._mending = mending
         self._retention = retention
         self._stop = stop
-        self._unseen: list[str] = []  # sites that are to be looked at
-        self._look_at = 0.0  # when to begin with the first again, monotonic
-        self._wait = PACE  # seconds until the next try while Redis is away
+        self._looks = self._tidies = Patrol(LOOK, IDLE)  # `work` begins anew
+        self._wait = RETRY  # seconds until the next try while Redis is away
         self._rests: dict[str, float] = {}  # site -> when to try it again, monotonic; bound: the sites
         self._trouble = Seldom(
             log, logging.ERROR, "%d times a site could not be counted, the last was %s: %s"
@@ -82,27 +83,25 @@ class Rounds:
 
     def waits(self, error: RedisError) -> None:
         """Redis is away: rest a moment, longer each time."""
-        if self._wait == PACE:
+        if self._wait == RETRY:
             log.warning("counting waits for Redis: %s", error)
         self._stop.wait(self._wait)
         self._wait = min(1.0, self._wait * 2)
 
     def goes_on(self) -> None:
         """Redis has answered to all that was asked."""
-        if self._wait > PACE:
+        if self._wait > RETRY:
             log.warning("counting goes on")
-        self._wait = PACE
+        self._wait = RETRY
 
     def work(self) -> None:
         """Until the lease is another's, or `stop` is set. Raises RedisError where all sites are held up."""
-        tidy = warned = 0.0
-        self._unseen, self._look_at = [], 0.0
+        warned = 0.0
+        self._looks, self._tidies = Patrol(LOOK, IDLE), Patrol(TIDY, IDLE)
         while self.lease.hold() and not self._stop.is_set():
             sites = self.counting.sites()
             self._look(sites)
-            if time.monotonic() >= tidy:
-                tidy = time.monotonic() + TIDY
-                self._each(sites, lambda site: self.counting.forget(site, datetime.now(UTC)))
+            self._each(self._tidies.next(sites), self._tidy)
             with suppress(NodeAway):
                 self._retention.step(time.time())
             lag = self._busy(sites)
@@ -113,18 +112,15 @@ class Rounds:
                 log.warning("counting is %.1f s behind", lag)
 
     def _look(self, sites: Collection[str]) -> None:
-        """Redis may be another than a moment ago, and who is at its keys need not know us.
-
-        Each round looks at a part of the sites: 1,000 at once held up all hits for 0.2 s.
-        """
-        if not self._unseen and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK
-            self._unseen = list(sites)
-        part = ceil(len(sites) * IDLE / LOOK)
-        seen, self._unseen = self._unseen[:part], self._unseen[part:]
+        """Redis may be another than a moment ago, and who is at its keys need not know us."""
+        seen = self._looks.next(sites)
         for site in seen:
             self.counting.reread(site)
         self._each(seen, self._mending.look)
+
+    def _tidy(self, site: str) -> None:
+        if self.counting.forget(site, datetime.now(UTC), PARTS):
+            self._tidies.again(site)
 
     def _busy(self, sites: Iterable[str]) -> float:
         """Count what these sites have for about IDLE seconds; the greatest lag seen, in seconds."""
@@ -139,8 +135,9 @@ class Rounds:
             ready = self.counting.raw.waiting(cursors, left)
             steps: list[Step] = self._each(ready, self.counting.step)
             lag = max([lag, *(step.lag for step in steps)])
-            if ready and all(step.hits < BATCH for step in steps):
-                self._stop.wait(max(0.0, PACE - (time.monotonic() - begun)))
+            spent = time.monotonic() - begun
+            if ready and all(step.hits < BATCH for step in steps):  # what comes now takes as long again
+                self._stop.wait(max(0.0, AGE - 2 * spent))
         return lag
 
     def _each(self, sites: Iterable[str], do: Callable[[str], T]) -> list[T]:

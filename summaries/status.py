@@ -1,8 +1,8 @@
 """Status: what there is of each site, how far it is counted, and when memory will be full.
 
 For the forecast, hits a day are those counted in the last 24 hours; a raw hit takes what MEMORY USAGE says
-of its stream by the stream's length; counters take what a few of each sort take on average. Hour and day
-counters grow by what those of the last 7 days take, month counters by what those of the last 32 days take.
+of its stream by the stream's length; counters take what a few of each sort take on average, and grow as those
+of the last 7 days have grown, of months those of the last 32 days.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,10 @@ from summaries.bound import Load, site_bound
 from summaries.buckets import KINDS, Calendar
 from summaries.counters import Counters
 from summaries.fold import BOT
-from summaries.forecast import Forecast, Part, counter_part, forecast, raw_part, soonest
+from summaries.forecast import Forecast, Part, forecast, soonest
+from summaries.growth import DAY, SHORTEST, Growth, RawHits, covered, growth, parts
 from summaries.health import on_disk
-from summaries.stock import RECENT, Stock, memory_of, take_stock
+from summaries.stock import Stock, memory_of, take_stock
 from tracker import keys
 from tracker.append import server_of
 from tracker.canary import Canary, last
@@ -28,7 +29,6 @@ from tracker.settings import Settings
 from tracker.spooled import Spooled
 
 NODES = 100  # of a stream, that are measured
-DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 NOTHING = Spooled()
 
@@ -43,7 +43,7 @@ class SiteStatus:
     newest: datetime | None
     full: float | None  # share of HITWALL_KEEP_RAW_MAX; None where any number is kept
     raw_memory: int
-    daily: float  # hits a day at the present rate
+    growth: Growth
     lag: float  # age of the oldest hit that waits to be counted
     behind: dict[str, float]  # summaries that catch up with the others: share that they have
     failed: dict[str, int]  # summary -> hits of today (UTC) that its hook failed on
@@ -83,11 +83,12 @@ class Observer:
         stocks = take_stock(self.redis, calendar, self.now)
         memories = memory_of(self.redis)
         sites: list[SiteStatus] = []
-        parts: dict[str, list[Part]] = {server: [] for server in memories}
+        grows: dict[str, list[Part]] = {server: [] for server in memories}
         for site in sorted(RawLog(self.redis).sites()):
             own = {kind: stocks.get((site, kind), Stock()) for kind in KINDS}
-            sites.append(self._site(site, calendar, list(own.values())))
-            parts[server_of(self.redis, site)] += self._parts(sites[-1], calendar, own)
+            found, its_parts = self._site(site, calendar, own)
+            sites.append(found)
+            grows[server_of(self.redis, site)] += its_parts
         refused: Any = self.redis.hgetall(keys.refused(self.now.astimezone(UTC)))
         return Status(
             sites=sites,
@@ -97,33 +98,39 @@ class Observer:
             limit=sum(memory.limit for memory in memories.values()),
             maxmemory=all(memory.maxmemory for memory in memories.values()),
             flood=_bound(self.settings, len(self.names)),
-            forecast=soonest([forecast(parts[name], m.used, m.limit or inf) for name, m in memories.items()]),
+            forecast=soonest([forecast(grows[name], m.used, m.limit or inf) for name, m in memories.items()]),
             spool=on_disk(self.settings),
             spool_most=self.settings.spool_bytes,
             canary=last(self.redis),
         )
 
-    def _site(self, site: str, calendar: Calendar, stocks: list[Stock]) -> SiteStatus:
-        raw = RawLog(self.redis)
-        hits, most = raw.length(site), self.settings.keep_raw_max
-        first, final = raw.after(site, START, 1), raw.before(site, "+", 1)
+    def _site(
+        self, site: str, calendar: Calendar, stocks: Mapping[str, Stock]
+    ) -> tuple[SiteStatus, list[Part]]:
+        """It, and what grows of it."""
+        log, most = RawLog(self.redis), self.settings.keep_raw_max
+        first, final = log.after(site, START, 1), log.before(site, "+", 1)
         cursors = self._cursors(site)
         lead = max(cursors.values(), key=order)
-        waiting = raw.after(site, lead, 1)
-        return SiteStatus(
+        memory = self.redis.memory_usage(keys.raw(site), NODES) or 0
+        born = first[0][1].at if first and first[0][1] and log.whole_since(site) == START else None
+        raw = RawHits(log.length(site), memory, self._daily(site, calendar, born))
+        days = covered(stocks, calendar, self.now, born)
+        found = SiteStatus(
             site=site,
-            hits=hits,
+            hits=raw.hits,
             oldest=_arrival(first),
             newest=_arrival(final),
-            full=hits / most if most else None,
-            raw_memory=self.redis.memory_usage(keys.raw(site), NODES) or 0,
-            daily=self._daily(site, calendar, first),
-            lag=self._age(waiting),
+            full=raw.hits / most if most else None,
+            raw_memory=memory,
+            growth=growth(raw, stocks, days),
+            lag=self._age(log.after(site, lead, 1)),
             behind={name: _share(first, c, lead) for name, c in cursors.items() if c != lead},
             failed=Counters(self.redis, calendar, self.settings.max_labels).failures(site, self.now),
-            counters=sum(stock.counters for stock in stocks),
-            counter_memory=round(sum(stock.memory for stock in stocks)),
+            counters=sum(stock.counters for stock in stocks.values()),
+            counter_memory=round(sum(stock.memory for stock in stocks.values())),
         )
+        return found, parts(raw, stocks, days, self.settings)
 
     def _cursors(self, site: str) -> dict[str, str]:
         found: Any = self.redis.hgetall(keys.cursor(site))
@@ -133,13 +140,12 @@ class Observer:
         arrived = _arrival(entries)
         return max(0.0, (self.now - arrived).total_seconds()) if arrived else 0.0
 
-    def _daily(self, site: str, calendar: Calendar, first: list[Entry]) -> float:
+    def _daily(self, site: str, calendar: Calendar, born: datetime | None) -> float:
         """Hits of the last 24 hours; where all there were are younger, what they make in a day."""
-        hours = dict.fromkeys(calendar.bucket("hour", self.now - n * HOUR) for n in range(24))
-        begin = self.now - DAY
-        if first and first[0][1] and RawLog(self.redis).whole_since(site) == START:
-            begin = max(begin, first[0][1].at)
-        return sum(self._hits(site, hour) for hour in hours) * (DAY / max(HOUR, self.now - begin))
+        hours = [calendar.bucket("hour", self.now - n * HOUR) for n in range(24)]
+        begin = calendar.span(hours[-1])[0]
+        span = max(SHORTEST, self.now - max(begin, born or begin))
+        return sum(self._hits(site, hour) for hour in dict.fromkeys(hours)) * (DAY / span)
 
     def _hits(self, site: str, bucket: str) -> int:
         """Raw hits of a bucket: bots are among them, wherever they count."""
@@ -147,29 +153,10 @@ class Observer:
         found: Any = [self.redis.hvals(keys.counter(site, "hits", name, bucket)) for name in summaries]
         return sum(int(hits) for values in found for hits in values)
 
-    def _parts(self, site: SiteStatus, calendar: Calendar, stocks: Mapping[str, Stock]) -> list[Part]:
-        """What grows of a site."""
-        given = self.settings
-        hours, days, months = (stocks[kind] for kind in KINDS)
-        begin = calendar.span(min(hours.buckets))[0] if hours.buckets else self.now
-        span = min(RECENT["hour"], max(HOUR, self.now - begin)) / DAY
-        by_day, by_month = (days.recent, len(days.buckets)), (months.recent, len(months.buckets))
-        keep = given.keep_raw / DAY if given.keep_raw is not None else None
-        return [
-            raw_part(site.raw_memory, site.hits, site.daily, (keep, given.keep_raw_max)),
-            counter_part("hour", hours.memory, (hours.recent, span), _days(given.keep_hour)),
-            counter_part("day", days.memory, by_day, _days(given.keep_day)),
-            counter_part("month", months.memory, by_month, _days(given.keep_month)),
-        ]
-
 
 def _bound(settings: Settings, summaries: int) -> float | None:
     most = site_bound(settings, summaries, Load())
     return None if most == inf else most
-
-
-def _days(keep: timedelta | None) -> float | None:
-    return None if keep is None else keep / DAY
 
 
 def _arrival(entries: list[Entry]) -> datetime | None:

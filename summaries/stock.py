@@ -26,7 +26,10 @@ class Stock:
     samples: dict[Sort, list[str]] = field(default_factory=dict)  # keys
     buckets: set[str] = field(default_factory=set)  # the recent ones
     memory: float = 0.0
-    recent: float = 0.0  # memory of the recent ones
+    recent: float = 0.0  # memory of the recent ones,
+    visits: float = 0.0  # and of those of them that count visitors,
+    visitors: float = 0.0  # how many these hold,
+    visitor: float = 0.0  # and what one takes in one of them, hits and bytes
 
     @property
     def counters(self) -> int:
@@ -56,6 +59,7 @@ def take_stock(redis: Redis, calendar: Calendar, now: datetime) -> dict[tuple[st
     each = max(1, min(EACH, SAMPLES // max(1, sorts)))
     for stock in stocks.values():
         _weigh(stock, _measure(redis, stock, each))
+        _count_visitors(redis, stock, each)
     return stocks
 
 
@@ -98,3 +102,15 @@ def _weigh(stock: Stock, measured: Mapping[Sort, list[int]]) -> None:
         memory = stock.counts[sort] * sum(sizes) / len(sizes)
         stock.memory += memory
         stock.recent += memory if sort[2] else 0.0
+        stock.visits += memory if sort[2] and sort[0] == "visitor" else 0.0
+
+
+def _count_visitors(redis: Redis, stock: Stock, each: int) -> None:
+    """From the lengths of the recent samples; a visitor without bytes takes less."""
+    sort = ("visitor", "hits", True)
+    if samples := stock.samples.get(sort, [])[:each]:
+        pipe = redis.pipeline(transaction=False)
+        for name in samples:
+            pipe.hlen(name)
+        stock.visitors = stock.counts[sort] * sum(pipe.execute()) / len(samples)
+        stock.visitor = stock.visits / max(1.0, stock.visitors)

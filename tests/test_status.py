@@ -20,7 +20,8 @@ from hitwall.state import lines
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
 from summaries.counting import Counting
-from summaries.forecast import FAR, MONTH, Forecast, Part, counter_part, forecast, raw_part
+from summaries.forecast import FAR, Forecast, Part, forecast, raw_part
+from summaries.growth import Growth
 from summaries.lease import Lease
 from summaries.status import Observer, SiteStatus, Status
 from summaries.stock import EACH, take_stock
@@ -111,12 +112,6 @@ def test_the_raw_log_is_held_by_age_or_length_whichever_comes_first() -> None:
     assert raw_part(0, 0, 0, (None, 1000)) == Part(0, 0, None)
 
 
-def test_counters_grow_by_what_recent_ones_take_a_day_or_month() -> None:
-    assert counter_part("hour", 900, (700, 3.5), 14) == Part(900, 200, 14)
-    assert counter_part("month", 900, (600, 2), None) == Part(900, 300 / MONTH, None)
-    assert counter_part("day", 900, (0, 0), 14) == Part(900, 0, 14)
-
-
 def stream(redis: Redis, hits: int, apart: timedelta, end: datetime = NOW) -> None:
     """A site's log: a hit each so often, the last one at the end."""
     redis.sadd(keys.SITES, SITE)
@@ -151,7 +146,7 @@ def test_a_site_is_described_by_its_log_its_cursors_and_its_counters(redis: Redi
     assert (site.site, site.hits, site.full) == (SITE, 480, 480 / 1_000_000)
     assert (site.oldest, site.newest) == (NOW - 479 * timedelta(minutes=6), NOW)
     assert (site.lag, site.behind) == (0.0, {})
-    assert 230 <= site.daily <= 240
+    assert site.growth.hits == pytest.approx(240, rel=0.02)
     assert site.counters == sum(len(list(redis.scan_iter(f"*:{each}:*"))) for each in keys.MEASURES)
     whole = sum(redis.memory_usage(key) or 0 for key in redis.scan_iter("*:hits:*"))
     assert whole / 2 < site.counter_memory < whole * 2
@@ -162,9 +157,9 @@ def test_a_site_is_described_by_its_log_its_cursors_and_its_counters(redis: Redi
 def test_the_rate_of_a_young_log_is_what_it_makes_in_a_day(redis: Redis) -> None:
     stream(redis, 120, timedelta(minutes=1))
     count(redis)
-    assert observe(redis).sites[0].daily == pytest.approx(120 * 24 * 60 / 119)
+    assert observe(redis).sites[0].growth.hits == pytest.approx(120 * 24 * 60 / 119)
     redis.set(keys.trimmed(SITE), "5-0")  # not young: its older hits are forgotten
-    assert observe(redis).sites[0].daily == 120
+    assert observe(redis).sites[0].growth.hits == pytest.approx(120, rel=0.05)
 
 
 def test_hits_that_were_imported_at_once_make_the_rate_of_their_own_times(redis: Redis) -> None:
@@ -173,7 +168,7 @@ def test_hits_that_were_imported_at_once_make_the_rate_of_their_own_times(redis:
         at = NOW - (479 - n) * timedelta(minutes=6)
         redis.xadd(keys.raw(SITE), {"hit": encode(hit(at=at))}, id=f"{milliseconds(NOW)}-{n + 1}")
     count(redis)
-    assert 230 <= observe(redis).sites[0].daily <= 240
+    assert observe(redis).sites[0].growth.hits == pytest.approx(240, rel=0.02)
 
 
 def test_lag_is_that_of_the_foremost_summary_and_the_others_are_named(redis: Redis) -> None:
@@ -249,7 +244,7 @@ SITE_STATUS = SiteStatus(
     newest=NOW,
     full=0.123,
     raw_memory=37_000_000,
-    daily=4100.4,
+    growth=Growth(4100.4, 812.2, 299.7, 507.3, 1_228_890, 411_980, 702_000),
     lag=0.2,
     behind={},
     failed={},
@@ -266,6 +261,8 @@ def test_people_read_it_in_plain_words() -> None:
         "example.com",
         "  raw hits   123,456 since 2126-10-22 12:16, 37.0 MB, 12% of HITWALL_KEEP_RAW_MAX",
         "  last hit   2126-11-21 12:16; 4,100 a day at the present rate",
+        "  sizes      300 B a raw hit, 507 B a visitor in the counters of an hour, a day and a month",
+        "  growth     2.34 MB a day: 1.23 MB of 4,100 hits, 412 kB of 812 visitors, 702 kB of other counters",
         "  counters   4,212 keys, about 3.14 MB",
         "  counted    up to now",
         "Counter      one is at work",
@@ -279,14 +276,14 @@ def test_people_read_it_in_plain_words() -> None:
 def test_entries_that_cannot_be_read_have_a_line() -> None:
     site = replace(SITE_STATUS, failed={"(unreadable)": 15})
     said = list(lines(replace(STATUS, sites=[site]), UTC_ZONE))
-    assert said[5] == "  unreadable 15 raw entries of today (UTC), which count nowhere"
+    assert said[7] == "  unreadable 15 raw entries of today (UTC), which count nowhere"
 
 
 def test_law_4_a_hook_that_fails_is_named_with_what_it_lacks() -> None:
     site = replace(SITE_STATUS, failed={"section": 1200}, behind={"country": 0.4})
     said = list(lines(replace(STATUS, sites=[site]), UTC_ZONE))
-    assert "  failing    section 1,200: hits of today (UTC) that these summaries lack" in said[5]
-    assert said[6] == "  catching up country 40%"
+    assert "  failing    section 1,200: hits of today (UTC) that these summaries lack" in said[7]
+    assert said[8] == "  catching up country 40%"
 
 
 @pytest.mark.parametrize(
@@ -321,14 +318,14 @@ def test_the_command_speaks_to_people_and_to_programs(redis: Redis, redis_url: s
 
 def test_hits_on_disk_and_the_canary_have_a_line() -> None:
     came = replace(STATUS, canary=Canary(0.118, NOW), spool=Spooled(2, 12_345_678, NOW), spool_most=2**28)
-    assert list(lines(came, UTC_ZONE))[6:8] == [
+    assert list(lines(came, UTC_ZONE))[8:10] == [
         "Spool        12.3 MB of hits wait on disk, since 2126-11-21 06:31",
         "Canary       0.12 s from hit to screen, 2126-11-21 06:31",
     ]
-    full = list(lines(replace(came, spool_most=12_900_000), UTC_ZONE))[6]
+    full = list(lines(replace(came, spool_most=12_900_000), UTC_ZONE))[8]
     assert full.endswith("06:31; no more fit into HITWALL_SPOOL_MB, new ones are lost")
     fails = replace(STATUS, canary=Canary(failing=NOW))
-    assert list(lines(fails, UTC_ZONE))[6] == "Canary       none has come through since 2126-11-21 06:31"
+    assert list(lines(fails, UTC_ZONE))[8] == "Canary       none has come through since 2126-11-21 06:31"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
