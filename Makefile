@@ -3,7 +3,8 @@
 # make faults every fault, with all rounds, and the table of what was lost and doubled
 # make check  lint, format, types;  make fix mends what it can of them
 # make audit  asks the package index whether what we pin is still offered and without a known hole
-# make bench  measures this machine;  make screenshots draws the README's pictures;  make clean
+# make bench  measures this machine; make bench PEER=http://... another system under the same load
+# make screenshots draws the README's pictures;  make clean
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,22 +13,26 @@ PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 NPM = NODE_USE_SYSTEM_CA=1 $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
 APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
+# Where somebody has forbidden it, each of the hundreds of processes of the tests would compile us anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test faults check fix audit bench screenshots clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m hitwall run
 
 test: check $(VENV)/couchdb/installed
-	$(call need,chromium,$(BROWSER),The tests drive a browser)
+	$(call need,chromium-headless-shell,$(BROWSER),The tests drive a browser)
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
 	$(call need,postgresql,$(POSTGRES),The tests of the archive start a PostgreSQL of their own)
 	$(call need,nginx-light,$(NGINX),The tests of a rolling restart put nginx in front)
 	$(call need,curl,command -v curl,The tests type the commands of the README)
 	$(call need,faketime,$(FAKETIME),The tests set the clocks of running processes)
+	$(call need,wrk,command -v wrk,The test of the benchmark makes a load with wrk)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 faults: $(VENV)/tests
-	$(call need,chromium,$(BROWSER),The tests drive a browser)
+	$(call need,chromium-headless-shell,$(BROWSER),The tests drive a browser)
 	$(call need,libatomic1,$(DRIVER),The tests drive a browser through Playwright)
 	$(call need,nginx-light,$(NGINX),The tests of a rolling restart put nginx in front)
 	$(call need,faketime,$(FAKETIME),The tests set the clocks of running processes)
@@ -47,10 +52,12 @@ audit: $(VENV)/tests
 
 bench: $(VENV)/tests
 	$(call need,wrk,command -v wrk,The benchmark makes its load with wrk)
-	$(BIN)/python -m tests.bench
+	$(call need,nginx-light,$(NGINX),The benchmark measures nginx alone and in front of Hitwall)
+	$(call need,redis-tools,command -v redis-benchmark,The benchmark compares with redis-benchmark)
+	$(BIN)/python -m tests.bench $(if $(PEER),peer)
 
 screenshots: $(VENV)/tests
-	$(call need,chromium,$(BROWSER),The screenshots are a browser's)
+	$(call need,chromium-headless-shell,$(BROWSER),The screenshots are a browser's)
 	$(call need,libatomic1,$(DRIVER),The screenshots are made through Playwright)
 	$(BIN)/python -m tests.browser.screenshots
 
@@ -58,7 +65,8 @@ clean:
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-BROWSER = command -v chromium || command -v chromium-browser || command -v google-chrome || command -v chrome
+BROWSER = command -v chromium-headless-shell || command -v chromium || command -v chromium-browser || \
+  command -v google-chrome || command -v chrome
 DRIVER = $(BIN)/python -m playwright --version
 FAKETIME = ls /usr/lib/*/faketime/libfaketimeMT.so.1
 NGINX = command -v nginx || command -v /usr/sbin/nginx

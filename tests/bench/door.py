@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import usage
 from tests.bench.bare import bare_server
 from tests.bench.report import Part, Row, mb, median, ms
 from tests.bench.stage import Stage, hitwall
 from tests.bench.wrk import CONNECTIONS, Load, load
 
 ROUNDS = 3
-SECONDS = 10  # of load on the door, each round
-BARE_SECONDS = 5
+SECONDS = 6  # of load on the door, each round
+BARE_SECONDS = 3
 WARM_UP = 2  # seconds, before anything is measured
-AIM = 6_000  # hits stored a second
+AIM = 10_000  # hits stored a second
 
 READING = f"""\
 wrk sends varied hits over {CONNECTIONS} keep-alive connections, as fast as they are answered; it, the web
@@ -53,7 +52,7 @@ def measure(plan: Path) -> Part:
         for _ in range(ROUNDS):
             rounds.append(_round(stage, plan))
             bare.append(load(other, plan, BARE_SECONDS).rate)
-        memory = {name: usage.peak(pid) for name, pid in stage.pids.items()}
+        memory = stage.memory()
         hits = stage.stored()
     return Part("The pixel door", READING, _rows(rounds, bare, memory, hits))
 

@@ -3,7 +3,9 @@
 import os
 import platform
 import re
+import resource
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +30,24 @@ def describe(now: datetime) -> list[tuple[str, str]]:
         ("Redis", _said([str(find_server()), "--version"]).split("v=")[-1].split()[0]),
         ("wrk", _said(["wrk", "-v"]).split("[")[0].removeprefix("wrk ").strip()),
     ]
+
+
+def allow_open_files(wanted: int) -> int:
+    """Let this process and those that it starts have so many, or as many as they may; how many that is.
+
+    A shell's usual limit is 1,024, which everybody may raise up to the hard limit; root may raise that, too.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, hard), max(wanted, hard)))
+        return max(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def available() -> int:
+    """Bytes of memory that are to be had without swapping."""
+    return int(_found("/proc/meminfo", "MemAvailable").split()[0]) * 1024
 
 
 def _commit() -> str:

@@ -6,27 +6,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Row = tuple[str, str, str]  # what, figure, aim
+Cells = tuple[str, ...]  # a row of a table with another head
 HEAD: Row = ("", "measured", "aim")
+UNKNOWN = "—"
+
+
+class Lacking(RuntimeError):
+    """This machine has not what a part needs; the message says what and how much of it."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One benchmark's results, and a sentence how to read them."""
+    """One benchmark's results, and a sentence how to read them.
+
+    `aims` are figures with an aim for the summary at the top of the page; of a table under HEAD they are
+    its rows that have one. `more` follows the table, as Markdown.
+    """
 
     title: str
     reading: str
-    rows: list[Row]
+    rows: Sequence[Cells]
+    head: Cells = HEAD
+    aims: Sequence[Row] = ()
+    more: str = ""
 
     def text(self) -> str:
         """A table in plain text, columns aligned."""
-        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
-        lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in self.rows)
+        rows = [*([] if self.head == HEAD else [self.head]), *self.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
         return "\n".join([self.title, *(f"  {line.rstrip()}" for line in lines)])
 
     def markdown(self) -> str:
-        rows = [HEAD, ("---", "---:", "---:"), *self.rows]
-        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        return f"## {self.title}\n\n{self.reading}\n\n{table}\n"
+        text = f"## {self.title}\n\n{self.reading}\n\n{table(self.head, self.rows)}\n"
+        return text + (f"\n{self.more}\n" if self.more else "")
+
+    def aimed(self) -> list[Row]:
+        """What, figure, aim of every figure that has one."""
+        rows = self.rows if self.head == HEAD else []
+        return list(self.aims) or [(what, figure, aim) for what, figure, aim in rows if aim]
+
+
+def table(head: Cells, rows: Sequence[Cells]) -> str:
+    """As Markdown; all columns but the first are to the right."""
+    lines = [head, ("---", *["---:"] * (len(head) - 1)), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def median(values: Sequence[float], form: str = ",.0f", unit: str = "") -> str:

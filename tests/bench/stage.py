@@ -45,6 +45,10 @@ class Stage:
         """Seconds so far, by process."""
         return {name: usage.cpu(pid) for name, pid in self.pids.items()}
 
+    def memory(self) -> dict[str, int]:
+        """Bytes at most, by process."""
+        return {name: usage.peak(pid) for name, pid in self.pids.items()}
+
 
 @contextmanager
 def redis_server() -> Iterator[tuple[RedisServer, Redis]]:

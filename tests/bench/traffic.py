@@ -45,10 +45,14 @@ class Visit:
     bytes: int
 
     @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"https://{SITE}{self.path}" + (f"?{self.query}" if self.query else "")
+
+    @property
     def target(self) -> str:
         """What the script asks the pixel door for."""
-        url = f"https://{SITE}{self.path}" + (f"?{self.query}" if self.query else "")
-        fields = {"url": url, "ref": self.referrer, "t": self.title, "v": self.visitor.name}
+        fields = {"url": self.url, "ref": self.referrer, "t": self.title, "v": self.visitor.name}
         return "/a.gif?" + urlencode({**fields, "b": self.bytes, "w": 1920})
 
     def hit(self, at: datetime) -> Hit:
@@ -109,7 +113,7 @@ def write(file: Path, plan: list[Visit]) -> None:
     file.write_text("".join("\t".join(row) + "\n" for row in rows))
 
 
-def hits(plan: list[Visit], count: int, end: datetime, per_second: int = 100) -> Iterator[Hit]:
+def hits(plan: list[Visit], count: int, end: datetime, per_second: float = 100) -> Iterator[Hit]:
     """So many hits, evenly spread, the last of them at `end`."""
     for n in range(count):
         at = end - timedelta(seconds=(count - n - 1) / per_second)

@@ -1,0 +1,60 @@
+"""The summary at the top of the page: every figure that has an aim, and whether it is reached."""
+
+import re
+from collections.abc import Iterator
+from itertools import cycle
+
+from tests.bench.report import UNKNOWN, Cells, Part, table
+
+HEAD: Cells = ("", "measured", "aim", "")
+UNITS = {"µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "%": 0.01}
+NUMBER = re.compile(r"([+-]?[\d,]*\.?\d+)(?:\s?(?:(µs|ms|s|min|B|kB|MB|GB)\b|(%)))?")
+BRACKETS = re.compile(r"\s*\(.*?\)")
+HOLDS = {
+    "≥": lambda figure, aim: figure >= aim,
+    "≤": lambda figure, aim: figure <= aim,
+    "<": lambda figure, aim: figure < aim,
+    "=": lambda figure, aim: figure == aim,
+}
+
+
+def summary(parts: dict[str, Part | str]) -> str:
+    """A table of the parts' aims; a part that could not be measured is given as the reason why."""
+    rows = [row for name, part in parts.items() for row in _rows(name, part)]
+    return table(HEAD, rows)
+
+
+def _rows(name: str, part: Part | str) -> Iterator[Cells]:
+    if isinstance(part, str):
+        yield f"{name}: all of it", UNKNOWN, "", "not measured"
+        return
+    for what, figure, aim in part.aimed():
+        yield f"{part.title}: {what[0].lower() + what[1:]}", figure, aim, verdict(figure, aim)
+
+
+def verdict(figure: str, aim: str) -> str:
+    """`reached`, `missed`, or `not measured` where the figure holds no number.
+
+    Both are read as a person reads them: `31,602 (28,565 to 34,527)` against `≥ 25,000`, `0.3 s` against
+    `≤ 200 ms`, `0 of 900` against `0`, `1.2 ms, 3 ms` against one aim or as many. Raises ValueError where
+    the aim holds no number.
+    """
+    figures = [_number(one) for one in BRACKETS.sub("", figure).split(", ")]
+    aims = [(one[0] if one[0] in HOLDS else "=", _number(one)) for one in aim.split(", ")]
+    if None in figures:
+        return "not measured"
+    held = []
+    for value, (sign, wanted) in zip(figures, cycle(aims), strict=False):
+        if value is None or wanted is None:
+            raise ValueError(f"{aim} is no aim")
+        held.append(HOLDS[sign](value, wanted))
+    return "reached" if all(held) else "missed"
+
+
+def _number(text: str) -> float | None:
+    """The first number of the text, in seconds, bytes or one; None where there is none."""
+    found = NUMBER.search(text)
+    if not found:
+        return None
+    value = float(found[1].replace(",", "")) * UNITS.get(found[2] or found[3], 1.0)
+    return round(value, 12)  # 20 kB are 20,000 B, not a billionth more
