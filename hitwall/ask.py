@@ -30,7 +30,7 @@ from hitwall.wording import inert
 from summaries.figures import RawHit
 from summaries.formats import ndjson
 from summaries.frame import dump
-from summaries.questions import MOST_LABELS
+from summaries.questions import MOST_LABELS, BadQuestion, NotKnown
 
 MOST_LINES = 10_000  # raw hits that are held to show the last of them
 
@@ -186,4 +186,5 @@ def watch(site: str | None, kind: str, once: bool, as_json: bool) -> None:
         screen.show(watching, [row.site for row in asking.questions.sites(asking.now)], paper)
 
 
+EXPECTED = (BadQuestion, NotKnown)
 COMMANDS: list[click.Command] = [top, series, hits, sites, export, watch]

@@ -17,27 +17,27 @@ from urllib.parse import quote, urlsplit
 import click
 from redis import ConnectionError, RedisError, TimeoutError
 
-from hitwall import __version__, ask, demo, event_log, logs, processes, tend
+from hitwall import __version__, demo, event_log, processes
 from hitwall.redis_server import NoRedis, find_cli
 from hitwall.wording import cut, said
-from summaries import rounds
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
 from summaries.explain import explain as explain_key
-from summaries.questions import BadQuestion, NotKnown
-from summaries.recount import Unsettled
 from tracker.cluster_map import is_cluster, seeds
 from tracker.connection import connect
-from tracker.log_file import BadLog
-from tracker.log_import import Interrupted
-from tracker.raw_eraser import Overtaken
-from tracker.settings import BadSetting, NoArchive, Settings, variable
+from tracker.settings import BadSetting, Settings, variable
 
 EXPECTED: tuple[type[Exception], ...] = (BadSetting, NoRedis, demo.NoDoor, demo.NoLines)
-EXPECTED += (Unsettled, Overtaken, NoArchive, BadLog, Interrupted, BadQuestion, NotKnown)
 NOT_UTF8 = "A name that you typed is not UTF-8: is the terminal's locale (LC_ALL, LC_CTYPE) a UTF-8 one?"
 AWAY = " Does it run, and does REDIS_URL name it?"
-LATE = dict.fromkeys(("archive", "report"), "hitwall.sql") | {"forget": "hitwall.forget"}  # SQL takes 0.2 s
+PLACES = {  # of commands; what these import takes up to 0.4 s, for which no service is to wait
+    "hitwall.ask": ("top", "series", "hits", "sites", "export", "watch"),
+    "hitwall.logs": ("import", "follow"),
+    "hitwall.tend": ("status", "verify", "recount"),
+    "hitwall.sql": ("archive", "report"),
+    "hitwall.forget": ("forget",),
+}
+LATE = {name: place for place, names in PLACES.items() for name in names}
 
 
 class Sentences(click.Group):
@@ -55,7 +55,7 @@ class Sentences(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except EXPECTED as error:
+        except expected(ctx.invoked_subcommand) as error:
             raise click.ClickException(said(error)) from None
         except RedisError as error:
             hint = AWAY if isinstance(error, (ConnectionError, TimeoutError)) else ""
@@ -96,6 +96,7 @@ def serve() -> None:
 def count() -> None:
     """The counting process; further ones stand by."""
     settings = checked()
+    rounds = import_module("summaries.rounds")  # late, too: the web process starts without it
     rounds.run(settings, connect(settings.running_redis()), processes.stopping())
 
 
@@ -138,8 +139,9 @@ def send_demo(logs: tuple[Path, ...], rate: float, count: int | None, site: str,
         click.echo(f"{hits} answered with {status}")
 
 
-for command in (*ask.COMMANDS, *logs.COMMANDS, *tend.COMMANDS):
-    main.add_command(command)
+def expected(name: str | None) -> tuple[type[Exception], ...]:
+    """The errors that a command foresees."""
+    return (*EXPECTED, *import_module(LATE[name]).EXPECTED) if name in LATE else EXPECTED
 
 
 def checked() -> Settings:

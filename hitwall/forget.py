@@ -14,13 +14,15 @@ from rich.progress import Progress, TaskID
 from hitwall import forgotten
 from hitwall.wording import many
 from summaries.forget import Forgetting, Found, Told, sites
+from summaries.recount import Unsettled
 from tracker import keys, redis_files, remote
 from tracker.archive_eraser import ArchiveEraser
 from tracker.connection import connect
 from tracker.person import Person
 from tracker.raw import START, RawLog
+from tracker.raw_eraser import Overtaken
 from tracker.rows import Key
-from tracker.settings import Settings
+from tracker.settings import NoArchive, Settings
 from tracker.spool_search import emptied_of
 from tracker.spooled import DOOR
 from tracker.visitors import ID, address_hash
@@ -151,4 +153,5 @@ def _progress() -> Iterator[Told]:
         yield told
 
 
+EXPECTED = (NoArchive, Overtaken, Unsettled)
 COMMANDS: list[click.Command] = [forget]

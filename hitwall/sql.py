@@ -18,12 +18,12 @@ from hitwall import processes
 from hitwall.tables import console
 from hitwall.wording import inert
 from summaries.buckets import Calendar
-from summaries.report_rows import Step
-from summaries.reports import LIMIT, MOST_ROWS, REPORTS, Asked, Reports
+from summaries.report_rows import LIMIT, MOST_ROWS, REPORTS, Asked, Step
+from summaries.reports import Reports
 from tracker.archive import Archive, Copied, follow
 from tracker.connection import connect
 from tracker.raw import START, RawLog, order
-from tracker.settings import Settings
+from tracker.settings import NoArchive, Settings
 
 WEEK = 7  # days
 WIDE = 200  # columns where the output is no terminal: nobody wants an agent on three lines of a file
@@ -181,4 +181,5 @@ def cell(value: Any, zone: ZoneInfo) -> str:
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in str(value))
 
 
+EXPECTED = (NoArchive,)
 COMMANDS: list[click.Command] = [archive, report]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from hitwall.wording import size
 from summaries.counters import UNREADABLE
 from summaries.forecast import FAR, Forecast
+from summaries.growth import Growth
 from summaries.health import FULL
 from summaries.status import SiteStatus, Status
 from tracker.canary import Canary
@@ -58,7 +59,8 @@ def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     full = f", {site.full:.0%} of HITWALL_KEEP_RAW_MAX" if site.full is not None else ""
     yield "raw hits", f"{site.hits:,}{since}, {size(site.raw_memory)}{full}"
     if site.newest:
-        yield "last hit", f"{_time(site.newest, zone)}; {site.daily:,.0f} a day at the present rate"
+        yield "last hit", f"{_time(site.newest, zone)}; {site.growth.hits:,.0f} a day at the present rate"
+    yield from _growth(site.growth)
     yield "counters", f"{site.counters:,} keys, about {size(site.counter_memory)}"
     yield "counted", f"all but the last {site.lag:,.0f} s" if site.lag > LATE else "up to now"
     failed = {name: hits for name, hits in site.failed.items() if name != UNREADABLE}
@@ -70,6 +72,18 @@ def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
     if site.behind:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in sorted(site.behind.items()))
         yield "catching up", shares
+
+
+def _growth(of: Growth) -> Iterator[tuple[str, str]]:
+    """What a hit and a visitor take, and what all of a day take, before anything expires."""
+    if of.hit:
+        raw, visitor = size(round(of.hit)), size(round(of.visitor))
+        yield "sizes", f"{raw} a raw hit, {visitor} a visitor in the counters of an hour, a day and a month"
+    if of.raw:
+        raw, visits, others = (size(round(part)) for part in (of.raw, of.visits, of.others))
+        whole = size(round(of.raw + of.visits + of.others))
+        people = f"{visits} of {of.visitors:,.0f} visitors"
+        yield "growth", f"{whole} a day: {raw} of {of.hits:,.0f} hits, {people}, {others} of other counters"
 
 
 def _limit(status: Status) -> str:

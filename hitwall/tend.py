@@ -18,7 +18,7 @@ from summaries.buckets import KINDS, Calendar
 from summaries.chosen import Chosen, chosen
 from summaries.differences import NO_NUMBER, Report
 from summaries.health import on_disk
-from summaries.recount import Recount
+from summaries.recount import Recount, Unsettled
 from summaries.status import Observer
 from summaries.verify import Comparison
 from tracker.connection import connect
@@ -177,4 +177,5 @@ def _numbers(pair: list[int] | None) -> str:
     return hits if size == "0" else f"{hits}, {size} B"
 
 
+EXPECTED = (Unsettled,)
 COMMANDS: list[click.Command] = [status, verify, recount]

@@ -8,7 +8,7 @@ import msgspec
 from summaries import queries as q
 from summaries.figures import Hits, Point, RawHit, Row, Series, SiteRow, Summary
 from summaries.formats import MIMETYPES
-from summaries.reports import REPORTS
+from summaries.report_rows import REPORTS
 from tracker.posted import PostedHit
 from tracker.posting import MAX_BODY, MAX_HITS, Posted
 

@@ -10,7 +10,7 @@ from summaries.endpoints import Endpoint
 from summaries.formats import MIMETYPES
 from summaries.problems import MIMETYPE, Problem
 from summaries.queries import LONGEST
-from summaries.reports import REPORTS
+from summaries.report_rows import REPORTS
 
 PATH = {
     "site": ("Name of a site.", "example.com", {"type": "string", "maxLength": 264}),

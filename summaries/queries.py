@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from summaries.figures import Moment, SiteRow
 from summaries.ranking import MOST_ROWS
 from summaries.raw_hits import MOST_HITS
-from summaries.reports import MOST_ROWS as MOST_REPORTED
+from summaries.report_rows import MOST_ROWS as MOST_REPORTED
 from summaries.spans import MAX_BUCKETS, SAYS, TIME
 
 LONGEST = 512  # characters of a label or a search; labels are cut at as many bytes

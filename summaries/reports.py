@@ -1,56 +1,22 @@
 """Reports: the tutorial's questions, answered by the SQL archive over all hits that were ever archived."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import UTC
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from summaries import page_views
-from summaries import report_rows as rows
 from summaries.buckets import Calendar
 from summaries.page_views import Question
+from summaries.report_rows import REPORTS, Asked
 from tracker.database import check, engine_for, telling
 from tracker.schema import cursors
 from tracker.settings import Settings
 
-LIMIT = 10  # rows of a report, where nothing else is asked for
-MOST_ROWS = 1000  # that may be asked for; a trail has up to 200 pages each
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Of which site, from `start` up to but not at `end` (aware), how many rows at most."""
-
-    site: str
-    start: datetime
-    end: datetime
-    limit: int = LIMIT
-    by: Literal["remote", "visitor"] = "remote"  # for trail: whose pages
-    bots: bool = False  # count bots, too; they count anyway with HITWALL_COUNT_BOTS
-
-
-@dataclass(frozen=True)
-class Report:
-    """A question: what it answers, in which rows, and how."""
-
-    about: str
-    row: type[msgspec.Struct]
-    answer: Callable[[Connection, Question], list[Any]]
-
-
-REPORTS: Mapping[str, Report] = {
-    "views": Report("Page views, addresses and visitors: one row", rows.Views, page_views.views),
-    "days": Report("Page views, addresses and visitors of each day", rows.Day, page_views.days),
-    "pages": Report("Pages by title, most viewed first", rows.Page, page_views.pages),
-    "hours": Report("Six spans of four hours of the day, busiest first", rows.Span, page_views.hours),
-    "busiest": Report("Any four hours of the day in a row, busiest first", rows.Span, page_views.busiest),
-    "agents": Report("User agents, most views first", rows.Agent, page_views.agents),
-    "languages": Report("First preferred languages, most views first", rows.Language, page_views.languages),
-    "referrers": Report("Domains that visitors came from", rows.Referrer, page_views.referrers),
-    "cookies": Report("Visitors by cookie, most views first", rows.Cookie, page_views.cookies),
-    "trail": Report("Pages in order, of the busiest addresses or visitors", rows.Trail, page_views.trail),
+ANSWERS: Mapping[str, Callable[[Connection, Question], list[Any]]] = {
+    name: getattr(page_views, name) for name in REPORTS
 }
 
 
@@ -80,9 +46,9 @@ class Reports:
 
         Raises NoArchive where the database fails. A site that is not in the archive has no rows.
         """
-        report = REPORTS[name]
+        report = ANSWERS[name]
         start, end = asked.start.astimezone(UTC), asked.end.astimezone(UTC)
         whose = None if asked.bots or self._bots else False
         question = Question(asked.site, start, end, asked.limit, asked.by, whose, self._calendar)
         with telling(self._engine), self._engine.connect() as connection:
-            return report.answer(connection, question)
+            return report(connection, question)

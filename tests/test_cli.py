@@ -3,13 +3,14 @@
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from hitwall import __main__ as command
-from hitwall.cli import LATE, main
+from hitwall.cli import LATE, PLACES, main
 from tests.service import ROOT
 
 
@@ -19,10 +20,15 @@ def python(code: str) -> str:
     ).stdout
 
 
-def test_the_libraries_of_sql_wait_for_a_command_that_needs_them() -> None:
-    ask = (
-        "import sys, hitwall.cli; print([name for name in ('sqlalchemy', 'alembic') if name in sys.modules])"
-    )
+HEAVY = {
+    "hitwall.cli": ("sqlalchemy", "alembic", "flask", "gevent", "rich.console", "summaries.rounds"),
+    "hitwall.app": ("sqlalchemy", "alembic", "rich.console"),
+}
+
+
+@pytest.mark.parametrize("module", HEAVY)
+def test_what_takes_long_to_import_waits_for_a_command_that_needs_it(module: str) -> None:
+    ask = f"import sys, {module}; print([name for name in {HEAVY[module]} if name in sys.modules])"
     assert python(ask) == "[]\n"
 
 
@@ -31,6 +37,7 @@ def test_a_command_that_is_imported_late_is_there(name: str) -> None:
     told = CliRunner().invoke(main, [name, "--help"], prog_name="hitwall")
     assert told.exit_code == 0
     assert f"hitwall {name}" in told.output
+    assert [command.name for command in import_module(LATE[name]).COMMANDS] == list(PLACES[LATE[name]])
 
 
 def test_the_list_of_commands_has_a_whole_line_for_each() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -27,7 +28,18 @@ from tests.test_countries import write
 from tests.test_posted import post
 from tests.test_recount import EVER, append, count
 from tests.waiting import until
-from tracker import canary, group_commit, keys, log_import, posting, raw, raw_eraser, refused, visitors
+from tracker import (
+    addresses,
+    canary,
+    group_commit,
+    keys,
+    log_import,
+    posting,
+    raw,
+    raw_eraser,
+    refused,
+    visitors,
+)
 from tracker.addresses import Addresses, mentions, without
 from tracker.extension import TrackUsage
 from tracker.hit import Hit
@@ -174,6 +186,23 @@ def test_wherever_an_address_stands_its_form_stands_there_instead(
     assert not mentions(encode(kept).decode(), address)
     assert kept.params == {"form": "form"}
     assert msgspec.structs.replace(without(found, address, "form"), at=found.at) == found
+
+
+SIXES = ["2001:db8:1:2::7", "::1", "fe80::1", "2001:db8::", "64:ff9b::102:304", "2001:0DB8:0001:2:0:0:0:7"]
+WRITTEN = st.sampled_from([FOUR, *SIXES, *map(quote, SIXES), "::ffff:203.0.113.7", "203.0.113.70"])
+
+
+@given(
+    texts=st.lists(WRITTEN | st.text(max_size=3), max_size=5),
+    address=st.sampled_from([FOUR, *(text for text in SIXES if text.islower())]),
+)
+def test_a_hit_that_is_left_as_it_is_holds_its_address_nowhere(texts: list[str], address: str) -> None:
+    text = "".join(texts)
+    sown = hit(remote="", title=text, params={text: text}, track_var={"deep": [{text: 1}]})
+    with pytest.MonkeyPatch.context() as careful:
+        careful.setattr(addresses, "_may_hold", lambda *_: True)
+        masked = without(sown, address, "form")
+    assert without(sown, address, "form") == masked
 
 
 def test_a_hash_is_one_person_for_a_day_and_another_the_next(redis: Redis) -> None:

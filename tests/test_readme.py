@@ -20,6 +20,7 @@ from redis import Redis
 from hitwall.cli import main
 from hitwall.redis_server import find_cli
 from summaries.counting import Counting
+from tests.clock import SHIM, Clock
 from tests.hits import FIREFOX
 from tests.service import ROOT, Service
 from tracker import keys
@@ -150,12 +151,23 @@ def answer(command: str, web: Service, home: Path, **settings: str) -> str:
     return re.sub(r"[ \r]+$", "", done.stdout.decode(), flags=re.M)
 
 
+@pytest.fixture
+def that_day(tmp_path: Path) -> dict[str, str]:
+    """The environment of a command that says "today", on the day of the hits."""
+    clock = Clock(tmp_path / "clock")
+    clock.set(round((at(21, 9, 30) - datetime.now(UTC)).total_seconds()))
+    return {**clock.environ, "PYTHONPATH": f"{ROOT}:{SHIM}"}
+
+
 @pytest.mark.parametrize("title", CHAPTERS)
-def test_commands_answer_what_the_readme_shows(title: str, redis: Redis, web: Service, home: Path) -> None:
+def test_commands_answer_what_the_readme_shows(
+    title: str, redis: Redis, web: Service, home: Path, that_day: dict[str, str]
+) -> None:
     fill(redis, TWO_DAYS if "SQL" in title else MORNING)
     ever = {f"HITWALL_{name.upper()}": value for name, value in KEPT.items()} if "right?" in title else {}
     for command, expected in examples(title):
-        told = answer(command, web, home, HITWALL_ARCHIVE="sqlite:///hits.db", **ever)
+        day = that_day if expected.startswith("today") else {}
+        told = answer(command, web, home, HITWALL_ARCHIVE="sqlite:///hits.db", **ever, **day)
         assert re.fullmatch(re.escape(expected).replace("…", ".*"), told), f"{command}\n{told}"
 
 

@@ -24,8 +24,8 @@ from sqlalchemy import Engine, delete
 from hitwall import sql
 from summaries.buckets import Calendar
 from summaries.chosen import is_bot
-from summaries.report_rows import MOST_PAGES
-from summaries.reports import REPORTS, Asked, Reports
+from summaries.report_rows import MOST_PAGES, REPORTS, Asked
+from summaries.reports import Reports
 from tests.hits import CHROME, FIREFOX, NOW, PROPERTY, SITE, generated_hits, hit
 from tracker.archive import Archive
 from tracker.database import engine_for, upgrade

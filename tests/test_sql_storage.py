@@ -21,7 +21,8 @@ from redis import Redis
 from sqlalchemy import Engine, delete, event, func, select, text
 
 from hitwall.cli import main
-from summaries.reports import REPORTS, Asked, Reports
+from summaries.report_rows import REPORTS, Asked
+from summaries.reports import Reports
 from tests.archived_hits import archived_hits, as_stored
 from tests.hits import CHROME, FIREFOX, NOW, PROPERTY, SITE, hit
 from tests.service import ROOT

@@ -341,10 +341,11 @@ def counting(wall: Page, visited: Visited) -> list[int]:
 def test_a_hidden_wall_does_nothing_and_is_right_at_once_on_return(
     guest: Guest, service: Service, site: Callable[[], Visited]
 ) -> None:
-    visited = site()
+    visited, _ = site(), site()
     wall = hang(guest(), service, visited.wall)
     shows(wall, 1)
     expect(wall.locator("#voice")).not_to_be_empty()
+    expect(wall.locator("#site option")).not_to_have_count(1)  # all have come; nothing is under way
     wall.evaluate(
         """() => { turn(true); window.changes = 0;
         const all = { subtree: true, childList: true, characterData: true, attributes: true };
