@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check
 NPM = NODE_USE_SYSTEM_CA=1 $(BIN)/npm --loglevel=error --no-audit --no-fund --no-update-notifier
 APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+GET = $(APT) install -y --no-install-recommends
 
 # Where somebody has forbidden it, each of the hundreds of processes of the tests would compile us anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -103,6 +104,7 @@ $(VENV)/couchdb/installed: tests/couchdb/package.json tests/couchdb/package-lock
 
 # $(call need,Debian's package,command that succeeds where it is there,what for): installs what is
 # missing where we are root on Debian, starting no service of it; elsewhere says what to install.
+# The lists of packages are fetched only where without them, or with those of yesterday, it fails.
 define need
 @{ $(2); } >/dev/null 2>&1 || { \
   if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -110,7 +112,7 @@ define need
   echo "Installing $(1) ..."; \
   if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
     printf '#!/bin/sh\nexit 101\n' >$(POLICY) && chmod +x $(POLICY); fi; \
-  said=$$($(APT) update 2>&1 && $(APT) install -y --no-install-recommends $(1) 2>&1) || { \
+  said=$$({ $(GET) $(1) || { $(APT) update && $(GET) $(1); }; } 2>&1) || { \
     echo >&2 "$$said"; exit 1; }; \
   { $(2); } >/dev/null; }
 endef

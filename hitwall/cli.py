@@ -32,7 +32,8 @@ NOT_UTF8 = "A name that you typed is not UTF-8: is the terminal's locale (LC_ALL
 AWAY = " Does it run, and does REDIS_URL name it?"
 PLACES = {  # of commands; what these import takes up to 0.4 s, for which no service is to wait
     "hitwall.ask": ("top", "series", "hits", "sites", "export", "watch"),
-    "hitwall.logs": ("import", "follow"),
+    "hitwall.logs": ("import",),
+    "hitwall.following": ("follow",),
     "hitwall.tend": ("status", "verify", "recount"),
     "hitwall.sql": ("archive", "report"),
     "hitwall.forget": ("forget",),

@@ -18,6 +18,7 @@ from tracker.connection import connect
 from tracker.edge_import import EdgeImport
 from tracker.edge_lines import EdgeReader
 from tracker.hit import BadHit, site_name
+from tracker.log_file import BadLog
 from tracker.log_follow import AWAY, Follower
 from tracker.log_follow import follow as follow_logs
 from tracker.log_import import LogImport
@@ -95,3 +96,7 @@ def reader_of(settings: Settings, redis: Redis, site: str) -> LogReader:
     oldest = {kind: calendar.span(bucket)[0] for kind, bucket in buckets.items()}
     visitors = Visitors(settings.visitor, redis)
     return LogReader(name, visitors, oldest, Addresses(settings, visitors.hashed_address))
+
+
+EXPECTED = (BadLog,)
+COMMANDS: list[click.Command] = [follow]

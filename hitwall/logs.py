@@ -1,4 +1,4 @@
-"""The command import, and with `follow` what else reads log files."""
+"""The command import: logs of a web server, to their end."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from hitwall.following import follow, reader_of
+from hitwall.following import reader_of
 from hitwall.log_report import Report
 from tracker.backlog import Backlog
 from tracker.connection import connect
@@ -107,4 +107,4 @@ def wait_for_counter(backlog: Backlog) -> str:
 
 
 EXPECTED = (BadLog, Interrupted)
-COMMANDS: list[click.Command] = [import_logs, follow]
+COMMANDS: list[click.Command] = [import_logs]

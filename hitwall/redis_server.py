@@ -34,12 +34,11 @@ LOG_BYTES = 1_000_000  # a longer log is set aside at the next start; one old lo
 LOG_LINES = 5  # shown when the server will not start
 PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 
-# Without syncing Redis writes before it answers; redis_sync syncs. An empty logfile is standard output.
-# What a rewrite of the append-only file writes is a quarter as dear without compression, and half as much again
-# may be added before the next: with Redis's own 64 MB and compression a third of its time goes there under load.
-OPTIONS = f"""--bind {HOST} --protected-mode yes --daemonize no --appendonly yes --rdbcompression no
-    --auto-aof-rewrite-min-size 256mb
-    --appendfsync no --maxmemory-policy noeviction --loglevel notice""".split()
+# Without syncing Redis writes before it answers; redis_sync syncs. An empty logfile is standard output. Why
+# its file is written anew without compression, and not below 256 MB: docs/operating.md.
+OPTIONS = f"""--bind {HOST} --protected-mode yes --daemonize no --appendonly yes
+    --appendfsync no --rdbcompression no --auto-aof-rewrite-min-size 256mb
+    --maxmemory-policy noeviction --loglevel notice""".split()
 OPTIONS += ["--save", "", "--logfile", ""]
 
 

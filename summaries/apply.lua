@@ -13,10 +13,11 @@
 --   1 summaries  names whose cursor moves
 --   2 from       the stream id that each of their cursors must have ("0-0" where it has none)
 --   3 to         the stream id that they get
---   4 most       labels that a hash may hold; the rest counts under "(other)"
---   5 items      what to add: {summary, announced, {label, …}, {hits, …}, {bytes, …}, {place, …}} with
---                place = {bucket, KEYS of hits, KEYS of bytes, expiry in seconds since 1970 or 0}
---                and announced = how many labels to announce, those with the most hits
+--   4 most       labels that a hash may hold
+--   5 items      what to add: {summary, announced, {label, …, "(other)"}, {hits, …}, {bytes, …}, {place, …}}
+--                with place = {bucket, KEYS of hits, KEYS of bytes, expiry in seconds since 1970 or 0}
+--                and announced = how many labels to announce, those with the most hits. What is beyond
+--                `most` counts under the last label
 --   6 active     {KEYS, expiry, {visitor, …}} for each minute
 --   7 hits       how many hits of now the batch holds
 --   8 recent     JSON, passed on with the announcement
@@ -26,7 +27,6 @@
 -- entries = {summary, bucket, distinct labels, 1 where capped, {label, hits, bytes, …}} in totals.
 -- Returns 1; 0 where another counter has moved a cursor before; -1 where a cursor is lost: there is none, and
 -- yet a counter that the batch adds to.
-local OTHER = '(other)' -- the last label of every item
 local MOST = 2 ^ 53 -- a sum stays there: beyond it numbers are not exact
 local CHUNK = 2000 -- fields of one command; unpack fails beyond some 8,000 values
 local SMALL = 1000 -- numbers below it come again and again, and have their text made once
@@ -170,7 +170,7 @@ local gone = first and less(from, first[1]) and less(call('GET', KEYS[4]) or '0-
 for _, minute in ipairs(batch[6]) do
   local visitors = minute[3]
   for first = 1, #visitors, CHUNK do
-    call('PFADD', KEYS[minute[1]], unpack(visitors, first, math.min(first + CHUNK - 1, #visitors)))
+    call('PFADD', KEYS[minute[1]], unpack(visitors, first, min(first + CHUNK - 1, #visitors)))
   end
   call('EXPIREAT', KEYS[minute[1]], minute[2])
 end

@@ -14,6 +14,7 @@ from summaries.buckets import Calendar
 from summaries.countries import code, countries
 from summaries.fold import nobody
 from summaries.hooks import Hook
+from summaries.looks import looks_at
 from tracker.hit import Hit
 from tracker.keys import SUMMARY
 from tracker.settings import BadSetting, Settings
@@ -50,7 +51,7 @@ def chosen(settings: Settings) -> Chosen:
     return Chosen(picked, nobody if settings.count_bots else is_bot)
 
 
-@hooks.looks_at(hooks.AGENT)
+@looks_at(hooks.AGENT)
 def is_bot(hit: Hit) -> bool:
     """Whether a program sent this hit that its agent names."""
     return hooks.bot(hit) is not None

@@ -28,7 +28,7 @@ from tracker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 50 ms
+BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 35 ms
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Step:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Without searches for circles (gc): a batch makes 20,000 objects and none, and they took a fifth of it."""
+    """Without the search for circles (gc): a batch has 20,000 objects and none, and it took a fifth."""
     if not gc.isenabled():
         yield
         return

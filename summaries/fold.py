@@ -1,21 +1,18 @@
 """Hits -> sums. Pure: no Redis, no clock."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from itertools import compress, repeat
-from typing import Any
+from datetime import datetime
 
+from summaries.alike import Sample, Together, together
 from summaries.buckets import Calendar, Names
-from summaries.hooks import Hook, Look, look_of, minute_of
+from summaries.hooks import Hook
+from summaries.looks import Look, look_of
 from summaries.tally import OTHER
 from tracker.hit import Hit, cut
 
 MAX_LABEL = 512  # bytes
-MINUTE = timedelta(minutes=1)
-NEVER = datetime.min.replace(tzinfo=UTC)
 BOT = "bot"  # the summary that counts the hits that are kept apart
 
 Tallies = dict[str, list[int]]  # label -> [hits, bytes], labels in the order first seen
@@ -97,10 +94,10 @@ def fold(
     sums = Sums()
     every = _alike({name: hook for name, hook in hooks.items() if name == BOT})
     others = _alike({name: hook for name, hook in hooks.items() if name != BOT})
-    for buckets, together in _together(hits, calendar):
+    for buckets, everybody in together(hits, calendar):
         run = Run(buckets, {name: {} for name in hooks})
-        people = _people(together, apart)
-        for whose, asked in (together, every), (people, others):
+        people = _people(everybody, apart)
+        for whose, asked in (everybody, every), (people, others):
             for look, named in asked.items():
                 _ask(named, whose.samples(look), run, sums)
         _note_active(people, sums)
@@ -109,76 +106,16 @@ def fold(
     return sums
 
 
-Sample = Sequence[Any]  # a hit, how many are like it, and their bytes
-
-
-@dataclass
-class _Hits:
-    """Consecutive hits, and the minute (UTC) of each."""
-
-    hits: list[Hit] = field(default_factory=list)
-    minutes: list[datetime] = field(default_factory=list)
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        return [hit.bytes for hit in self.hits]
-
-    def seen(self, look: Look) -> list[Any]:
-        """What each of them is to a hook that looks at this."""
-        return self.minutes if look is minute_of else list(map(look, self.hits))
-
-    def samples(self, look: Look | None) -> Collection[Sample]:
-        """One of all that look the same, in the order first seen; without a look each for itself."""
-        if not self.hits:
-            return ()
-        if look is None:
-            return list(zip(self.hits, repeat(1), self.sizes))
-        seen = self.seen(look)
-        if seen.count(seen[0]) == len(seen):  # the site, the minute; most have no event
-            return [(self.hits[0], len(seen), sum(self.sizes))]
-        samples: dict[Hashable, list[Any]] = {}
-        for what, hit, size in zip(seen, self.hits, self.sizes, strict=True):
-            sample = samples.get(what)
-            if sample is None:
-                samples[what] = [hit, 1, size]
-            else:
-                sample[1] += 1
-                sample[2] += size
-        return samples.values()
-
-
-def _together(hits: Iterable[Hit], calendar: Calendar) -> Iterator[tuple[Names, _Hits]]:
-    """Consecutive hits of the same buckets. Most fall in the minute of the one before."""
-    minute = end = NEVER
-    buckets, found = None, _Hits()
-    for hit in hits:
-        if not minute <= hit.at < end:
-            minute = minute_of(hit)
-            end = minute + MINUTE
-            names = calendar.names(minute)
-            if buckets and names != buckets:
-                yield buckets, found
-                found = _Hits()
-            buckets = names
-        found.hits.append(hit)
-        found.minutes.append(minute)
-    if buckets:
-        yield buckets, found
-
-
-def _people(together: _Hits, apart: Callable[[Hit], bool]) -> _Hits:
+def _people(everybody: Together, apart: Callable[[Hit], bool]) -> Together:
     """Those that are not kept apart."""
     if apart is nobody:
-        return together
-    seen = list(together.seen(look_of(apart) or id))
-    alone = {what for what, hit in dict(zip(seen, together.hits, strict=True)).items() if apart(hit)}
-    if not alone:
-        return together
-    kept = [what not in alone for what in seen]
-    return _Hits(list(compress(together.hits, kept)), list(compress(together.minutes, kept)))
+        return everybody
+    seen = everybody.seen(look_of(apart) or id)
+    alone = {what for what, hit in dict(zip(seen, everybody.hits, strict=True)).items() if apart(hit)}
+    return everybody.where([what not in alone for what in seen]) if alone else everybody
 
 
-def _note_active(people: _Hits, sums: Sums) -> None:
+def _note_active(people: Together, sums: Sums) -> None:
     for minute, hit in zip(people.minutes, people.hits, strict=True):
         if hit.visitor:
             sums.active.setdefault(minute, set()).add(hit.visitor)

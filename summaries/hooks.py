@@ -8,26 +8,22 @@ def section(hit: Hit) -> str:
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, TypeVar
 
 from summaries import paths
 from summaries.buckets import Calendar
+from summaries.looks import looks_at, minute_of
 from tracker import agents, headers
 from tracker.fields import UNSEEN
 from tracker.hit import Hit
 from tracker.keys import SUMMARY
 
 Hook = Callable[[Hit], str | Iterable[str] | None]
-Look = Callable[[Hit], Hashable]
-Asked = TypeVar("Asked", bound=Callable[[Hit], Any])
 
 HOOKS: dict[str, Hook] = {}  # every @summary of this module by its name
 FURTHER = {"minute", "country"}  # standard, too: they need settings, see in_calendar and summaries/chosen.py
 CAMPAIGNS = 10  # labels of one hit at most; there are nine utm_ parameters
-LOOK = "hitwall_look"  # the attribute of a function that says what it looks at
 UTM = re.compile(r"utm_[a-z_]{1,30}")
 
 
@@ -46,29 +42,6 @@ def summary(hook: Hook) -> Hook:
     if hook.__module__ == __name__:
         HOOKS[name] = hook
     return hook
-
-
-def looks_at(look: Look) -> Callable[[Asked], Asked]:
-    """Says that a function's answer depends on what `look` gives and on nothing else of a hit.
-
-    So it is asked once for all hits of a batch that are the same in this: half the time of counting.
-    """
-
-    def mark(asked: Asked) -> Asked:
-        setattr(asked, LOOK, look)
-        return asked
-
-    return mark
-
-
-def look_of(asked: Callable[[Hit], Any]) -> Look | None:
-    """What the function looks at; None where only it knows."""
-    return getattr(asked, LOOK, None)
-
-
-def minute_of(hit: Hit) -> datetime:
-    """When the minute of the hit began."""
-    return hit.at.astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def device_of(hit: Hit) -> Hashable:

@@ -26,7 +26,7 @@ from tracker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-AGE = 0.08  # seconds to which hits may grow old before they are counted: the more come together, the less each costs
+AGE = 0.08  # seconds old that hits may be when they are counted: the more together, the less each costs
 RETRY = 0.02  # seconds until the first try to reach a Redis that is away
 IDLE = 0.2  # seconds to wait for a hit before looking for new sites
 BEHIND = 5.0  # seconds of lag worth a line in the log

@@ -59,8 +59,8 @@ class Streams:
             self._work.set()
 
     def apart(self, least: float) -> float:
-        """Seconds that there have to be between two frames, or they cost more than SHARE."""
-        return min(SLOWEST, max(least, self._cost * self.open / SHARE))
+        """Seconds that two frames have to be apart, `least` or more."""
+        return pace(self._cost * self.open, least)
 
     def _called(self, viewer: Viewer) -> None:
         self._calling.append(viewer)
@@ -152,3 +152,8 @@ class Streams:
         """Return when the last has gone, or at that time (monotonic)."""
         while self.open and time.monotonic() < end:
             gevent.sleep(0.01)
+
+
+def pace(cost: float, least: float) -> float:
+    """Seconds between two frames that take so many seconds to write: they cost SHARE, if law 6 lets them."""
+    return min(SLOWEST, max(least, cost / SHARE))

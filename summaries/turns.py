@@ -7,7 +7,7 @@ from typing import TypeVar
 import gevent
 
 CHUNK = 5_000  # values dealt with at a stretch, some 5 ms
-STRETCH = float(__import__("os").environ.get("STR","0.0005"))  # seconds of work that comes again and again, after which others have their turn
+STRETCH = 0.0002  # seconds of work that comes again and again, after which others have their turn
 SHORTEST = 1e-6  # seconds; after a sleep of 0 gevent looks at sockets and timers only every 50th time
 
 T = TypeVar("T")

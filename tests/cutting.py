@@ -34,7 +34,7 @@ class Line:
         with socket.create_connection(self._there) as there:
             asking = threading.Thread(target=self._ask, args=(here, there))
             asking.start()
-            while self._left and (answer := there.recv(self._left)):
+            while self._left > 0 and (answer := there.recv(self._left)):
                 self._left -= len(answer)
                 here.sendall(answer)
             here.shutdown(socket.SHUT_RDWR)

@@ -20,18 +20,20 @@ from tracker.hit import Hit
 from tracker.log_follow import Follower
 from tracker.pixel import PixelReader
 from tracker.raw import RawLog
-from tracker.settings import Settings
+from tracker.settings import CLIENT_HINTS, Settings
 from tracker.sites import Sites
 from tracker.visitors import Visitors
 
-HINTS = ("DNT", "Sec-GPC", "Sec-CH-UA", "Sec-CH-UA-Mobile", "Sec-CH-UA-Platform")
-HINTS += ("Sec-CH-UA-Platform-Version", "Sec-CH-UA-Model", "Sec-CH-UA-Arch")
+HINTS = CLIENT_HINTS.split(",")
 NUMBERS = count(1)  # no two lines of nginx are alike
 SHORT = {ord(char): f"\\{name}" for char, name in zip('"\\\n\r\t\b\f', '"\\nrtbf', strict=True)}
 ESCAPED = {code: f"\\u{code:04X}" for code in range(32)} | SHORT
 
 
-def line(query: str, at: float = 1795305766.53, status: str = "200", **headers: str) -> bytes:
+AT = 1795305766.53  # on 22 November 2026
+
+
+def line(query: str, at: float = AT, status: str = "200", **headers: str) -> bytes:
     """What nginx writes of a request, without its end; bytes are Latin-1, header names as Python has them."""
     sent = {name.upper().replace("_", "-"): text for name, text in headers.items()}
     texts = {

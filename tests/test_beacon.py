@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gevent.event import AsyncResult
 from redis import Redis
 from werkzeug.test import Client, TestResponse
 
@@ -42,18 +43,34 @@ REFUSED = {
 
 
 class Door:
-    """A beacon and a way to ask it, in this process."""
+    """A beacon and a way to ask it, in this process: through WSGI, or as our own server does."""
 
-    def __init__(self, redis: Redis, **settings: Any) -> None:
+    def __init__(self, redis: Redis, is_lean: bool, **settings: Any) -> None:
         chosen = Settings(**settings)
+        self._is_lean = is_lean
         self.redis = redis
         self.beacon = Beacon(inner, chosen, redis, Sites(chosen, redis), SCRIPT)
 
     def ask(self, target: str, method: str = "GET", body: str = "", **headers: str) -> TestResponse:
         path, _, query = target.partition("?")
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        client = Client(self.beacon, use_cookies=False)
+        is_lean = self._is_lean and path == "/a.gif"
+        client = Client(self._lean if is_lean else self.beacon, use_cookies=False)
         return client.open(path, method=method, query_string=query, data=body.encode(), headers=names)
+
+    def _lean(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        """The answer that goes over the wire, from no more of a request than the server hands over."""
+        names = ("REQUEST_METHOD", "QUERY_STRING", "REMOTE_ADDR", "CONTENT_LENGTH", "wsgi.input")
+        handed = {name: value for name, value in environ.items() if name in names or name.startswith("HTTP_")}
+        stored: AsyncResult[bool] = AsyncResult()
+        answer = self.beacon.take(handed, stored.set)
+        sent = (answer or self.beacon.outcome(environ["REQUEST_METHOD"], bool(stored.get()))).wire("", 0)
+        head, body = sent.split(b"\r\n\r\n", 1)
+        line, *headers = head.decode().split("\r\n")
+        pairs = [tuple(header.split(": ", 1)) for header in headers]
+        assert pairs.pop() == ("Date", "Thu, 01 Jan 1970 00:00:00 GMT")
+        start(line.removeprefix("HTTP/1.1 "), pairs)
+        return [body]
 
     def paths(self, site: str = SITE) -> list[str]:
         return [hit.path if hit else "?" for _, hit in RawLog(self.redis).after(site, START, 1000)]
@@ -70,13 +87,13 @@ def inner(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
     return [environ["PATH_INFO"].encode()]
 
 
-@pytest.fixture
-def open_door(redis: Redis) -> Iterator[Callable[..., Door]]:
+@pytest.fixture(params=[False, True], ids=["wsgi", "lean"])
+def open_door(redis: Redis, request: pytest.FixtureRequest) -> Iterator[Callable[..., Door]]:
     """Makes doors; what they still have to write at the end belongs to no later test."""
     doors: list[Door] = []
 
     def make(store: Redis = redis, **settings: Any) -> Door:
-        doors.append(Door(store, **settings))
+        doors.append(Door(store, request.param, **settings))
         return doors[-1]
 
     yield make

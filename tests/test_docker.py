@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from click import Context
 from redis import AuthenticationError, Redis, RedisError
 
 from hitwall.cli import main
@@ -89,14 +90,18 @@ def test_the_containers_are_told_settings_that_exist_and_addresses_that_fit(comp
     assert edge["EDGE_WEB_A"] == f"{at['web-a']}:8000"
     assert edge["EDGE_WEB_B"] == f"{at['web-b']}:8000"
     assert services["nginx"]["ports"][0].endswith(f":{edge['EDGE_LISTEN']}")
-    for name in ("web-a", "web-b", "count"):
+    asked = set(re.findall(r"\$\{(\w+)\}", (DOCKER / "nginx.conf").read_text()))
+    assert asked == {name for name in edge if name.startswith("EDGE_")}
+    for name in ("web-a", "web-b", "count", "follow"):
         told = {key: plain(str(value)) for key, value in services[name]["environment"].items()}
         assert set(told) <= SETTINGS, name
         assert urlsplit(told["REDIS_URL"]).hostname == at["redis"]
         assert told["HITWALL_TRUSTED_PROXIES"] == "1"
     volumes = [volume for one in services.values() for volume in one["volumes"]]
     named = [volume.split(":")[0] for volume in volumes]
-    assert len(set(named)) == len(named)  # two spools in one directory would take each other's
+    assert named.count("edge") == 3  # nginx writes there, and hitwall follow reads
+    own = [name for name in named if name != "edge"]
+    assert len(set(own)) == len(own)  # two spools in one directory would take each other's
     for source in named:
         assert source in compose["volumes"] or (DOCKER / source).is_file(), source
 
@@ -132,10 +137,11 @@ def test_the_image_is_built_from_what_is_there_and_of_a_named_version() -> None:
 def test_the_image_says_settings_and_commands_that_exist(compose: Any) -> None:
     environment = dict(pair.split("=", 1) for line in rest_of("ENV") for pair in shlex.split(line))
     assert {name for name in environment if name.startswith("HITWALL_")} <= SETTINGS
-    said = [json.loads(rest_of("CMD")[-1]), compose["services"]["count"]["command"]]
-    assert [command[0] for command in said] == ["hitwall", "hitwall"]
-    assert [command[1] for command in said] == ["serve", "count"]
-    assert {"serve", "count"} <= set(main.commands)
+    services = compose["services"]
+    said = [json.loads(rest_of("CMD")[-1]), services["count"]["command"], services["follow"]["command"]]
+    assert [command[0] for command in said] == ["hitwall"] * 3
+    assert [command[1] for command in said] == ["serve", "count", "follow"]
+    assert {"serve", "count", "follow"} <= set(main.list_commands(Context(main)))
     assert rest_of("VOLUME") == [environment["HITWALL_DATA"]]
     assert rest_of("EXPOSE") == [environment["HITWALL_PORT"]]
 

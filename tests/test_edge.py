@@ -221,6 +221,7 @@ def test_the_canary_comes_through(sides: tuple[Side, Side]) -> None:
         path = f"/{canary.mark(side.redis)}"
         side.ask(get(f"url={path}&s={CANARY}").text())
         [(_, hit)] = until(lambda: RawLog(side.redis).after(CANARY, START, 9))  # noqa: B023
+        assert hit is not None
         assert hit == Hit(at=hit.at, site=CANARY, path=path, source=canary.SOURCE)
 
 
@@ -243,8 +244,10 @@ def test_who_is_not_told_apart_otherwise_gets_a_cookie_where_it_would_be_brought
     ]
     assert [case for case in others if b"Set-Cookie" in edge.ask(case.text())] == []
     raw = RawLog(edge.redis)
-    both = until(lambda: len(found := raw.after("cookie.example", START, 9)) == 2 and found)
-    assert len({hit.visitor for _, hit in both if hit and hit.visitor}) == 1
+    until(lambda: len(raw.after("cookie.example", START, 9)) == 2)
+    visitors = [hit.visitor for _, hit in raw.after("cookie.example", START, 9) if hit]
+    assert len(set(visitors)) == 1
+    assert all(visitors)
 
 
 def test_no_cookie_is_set_where_visitors_are_told_apart_otherwise(tmp_path: Path) -> None:

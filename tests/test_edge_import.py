@@ -1,5 +1,6 @@
 """The log of an edge: each line once in the raw log of its site, whatever becomes of log and reader."""
 
+import fcntl
 import gzip
 import os
 import shutil
@@ -18,7 +19,7 @@ from tests.hits import PROPERTY
 from tests.waiting import until
 from tracker import edge_import, keys
 from tracker.edge_import import EdgeImport
-from tracker.log_file import LogFile
+from tracker.log_file import BadLog, LogFile
 from tracker.log_follow import Follower
 from tracker.log_lines import MAX_LINE
 from tracker.raw import Moved, RawLog
@@ -155,7 +156,7 @@ def test_two_that_hold_the_same_lines_store_them_once_and_refuse_them_once(
     redis: Redis, log: Path, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A turn is held by a lock; where the file system has none, both are at it."""
-    monkeypatch.setattr(edge_import.fcntl, "flock", _no_locks)
+    monkeypatch.setattr(fcntl, "flock", _no_locks)
     add(log, lines(range(10), SITES) + b"nothing\n")
     one, other = read(), read()
     for both in (one, other):
@@ -240,7 +241,7 @@ def test_a_file_that_is_another_behind_its_first_line_is_not_read_on(
     log.write_bytes(first + lines([1, 2]))
     catch_up(start())
     log.write_bytes(first + lines([3, 4, 5]))
-    with pytest.raises(edge_import.BadLog, match="not the log any more"):
+    with pytest.raises(BadLog, match="not the log any more"):
         start().poll()
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis, RedisError
 
-from tests.edge import edge_reader, line
+from tests.edge import AT, edge_reader, line
 from tests.hits import FIREFOX, PROPERTY
 from tests.test_pixel import PAGE, QUERIES, REFUSED, VISITOR, environ
 from tracker import canary, keys
@@ -20,7 +20,6 @@ from tracker.pixel import PixelReader
 from tracker.settings import Settings
 from tracker.visitors import Visitors
 
-AT = 1795305766.53
 WHEN = datetime.fromtimestamp(AT, UTC)
 NOW = WHEN + timedelta(seconds=1)
 
@@ -44,7 +43,8 @@ def at_the_door(
     redis: Redis, query: str, sent: dict[str, str], **settings: Any
 ) -> tuple[list[Hit], dict[str, int]]:
     chosen = Settings(**settings)
-    request = environ(query, **{name: text for name, text in sent.items() if text})
+    given = {f"HTTP_{name.upper()}": text for name, text in sent.items() if text}
+    request = environ(query) | given
     try:
         return [PixelReader(chosen, Visitors(chosen.visitor, redis)).read(request, WHEN)], {}
     except BadHit as bad:
@@ -142,7 +142,7 @@ def test_what_is_no_line_of_ours_is_refused_and_stops_nothing(redis: Redis, text
     ids=str,
 )
 def test_what_the_door_s_web_server_refuses_is_no_hit(
-    redis: Redis, headers: dict[str, str], reason: str
+    redis: Redis, headers: dict[str, Any], reason: str
 ) -> None:
     query = f"{PAGE}&t=".ljust(MOST_QUERY + (not headers), "a")
     assert outcome(redis, line(query, **headers)) == ([], {reason: 1})

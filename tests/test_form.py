@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tracker.form import MAX_FIELDS, careful, parse_form, usual
 from tracker.hit import BadHit
 
-# Where the quick way could go wrong: what it uses as marks, what means something to quoted-printable, half escapes.
+# Where the quick way could go wrong: its marks, what means something to quoted-printable, half escapes.
 ODD = [
     "%",
     "%%",

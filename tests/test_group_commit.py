@@ -10,7 +10,7 @@ from gevent.event import Event
 from redis import ConnectionError, Redis, ResponseError, TimeoutError
 
 from tests.hits import SITE, hit
-from tracker import group_commit
+from tracker import group_commit, moment
 from tracker.group_commit import GroupCommit, NotStored
 from tracker.hit import Hit
 from tracker.raw import SEEN, START, RawLog
@@ -119,6 +119,43 @@ def test_law_1_a_hit_is_answered_only_when_it_is_stored(raw: Watched, commit: Gr
         commit.append(hit(path))
         assert stored(raw)[-1] == path
     assert seen == [[], ["/a"]]
+
+
+def test_who_does_not_wait_is_told_in_the_order_of_the_hits_when_they_are_stored(
+    raw: Watched, commit: GroupCommit
+) -> None:
+    told: list[tuple[str, bool, bool]] = []
+
+    def tell(path: str) -> Callable[[bool], None]:
+        return lambda is_stored: told.append((path, is_stored, path in stored(raw)))
+
+    for n in range(20):
+        commit.add(hit(f"/{n}"), tell(f"/{n}"))
+    assert (told, stored(raw)) == ([], [])
+    commit.append(hit("/last"))
+    assert told == [(f"/{n}", True, True) for n in range(20)]
+
+
+def test_who_was_told_that_it_takes_too_long_is_not_told_again_and_who_comes_later_is(
+    raw: Watched, commit: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moment, "LONGEST", 0.02)
+    under_way, go_on = Event(), Event()
+    raw.beforehand = begins(under_way, go_on)
+    told: list[tuple[str, bool]] = []
+    commit.add(hit("/first"), lambda is_stored: told.append(("first", is_stored)))
+    assert under_way.wait(10)
+    commit.add(hit("/second"), lambda is_stored: told.append(("second", is_stored)))
+    with gevent.Timeout(10):
+        while len(told) < 2:
+            gevent.sleep(0.001)
+    monkeypatch.setattr(moment, "LONGEST", 10)
+    third = gevent.spawn(commit.append, hit("/third"))  # goes with the second
+    gevent.sleep(0)
+    go_on.set()
+    third.get(timeout=10)
+    assert sorted(told) == [("first", False), ("second", False)]
+    assert stored(raw) == ["/first", "/second", "/third"]
 
 
 def test_law_2_an_append_whose_answer_was_lost_is_tried_again_and_does_not_double(
@@ -235,7 +272,7 @@ def test_an_outage_is_told_once_and_its_end(
 def test_a_disk_that_hangs_holds_nobody_for_ever(
     raw: Watched, commit: GroupCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "LONGEST", 0.05)
+    monkeypatch.setattr(moment, "LONGEST", 0.05)
     hanging, over = Event(), Event()
     raw.beforehand = begins(Event(), hanging)
     raw.afterwards = over.set

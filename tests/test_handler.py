@@ -16,9 +16,11 @@ from hitwall import server
 from hitwall.handler import BODY, IDLE, OPEN, Handler, close_silent
 from hitwall.ordinary import HANDED_OVER
 from hitwall.server import SERVING, Server
+from tests.faults.ledger import FULL
 from tests.smuggling import PLAIN, REFUSED, TARGET, statuses
 from tracker.answers import COUNTED, Answer, refused
 
+ROUNDS = 10_000 if FULL else 600
 PIXEL, ELSEWHERE = TARGET, b"/elsewhere" + TARGET[6:]
 HEAD = b"GET %b HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
@@ -180,7 +182,7 @@ def test_law_12_the_same_bytes_get_the_same_answers_either_way(served: Served) -
     corpus = [request for request, _ in [*REFUSED.values(), *PLAIN.values()] if len(request) < 1000]
     corpus += [HEAD % PIXEL + b"\r\n", POST % (PIXEL, 5, b"b=123")] * 30
     seen: set[int] = set()
-    for _ in range(600):
+    for _ in range(ROUNDS):
         request = b"".join(mutated(dice, dice.choice(corpus)) for _ in range(dice.choice((1, 2, 3))))
         lean, ordinary = verdicts(served, request)
         assert lean == ordinary, request

@@ -70,6 +70,7 @@ def test_is_told_to_keep_every_write_and_no_snapshots(server: RedisServer) -> No
         settings = redis.config_get()
     assert settings["appendfsync"] == "no"  # we sync
     assert settings["save"] == ""
+    assert (settings["rdbcompression"], settings["auto-aof-rewrite-min-size"]) == ("no", str(256 * 2**20))
     assert settings["protected-mode"] == "yes"
 
 

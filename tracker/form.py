@@ -13,8 +13,8 @@ from tracker.hit import BadHit
 
 MAX_FIELDS = 50  # parameters of one request
 BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-# Between pairs a NUL, between name and value \1, and escapes as quoted-printable has them. Ends of lines, which
-# mean something there, become a NUL too many.
+# Between pairs a NUL, between name and value \1, and escapes as quoted-printable has them. Ends of lines,
+# which mean something there, become a NUL too many.
 MARKS = bytes.maketrans(b"&=+%\r\n", b"\0\1 =\0\0")
 
 _halves = methodcaller("split", "\1")

@@ -17,6 +17,7 @@ from redis import ConnectionError, RedisError
 from tracker import metrics
 from tracker.append import TooFewReplicas
 from tracker.hit import CANARY, Hit
+from tracker.moment import Moment, Told
 from tracker.outage import Outages
 from tracker.raw import RawLog
 from tracker.spool import Spool
@@ -25,44 +26,16 @@ from tracker.storage import Batch
 TIMEOUT = 0.5  # seconds that the doors' own client waits for Redis; what takes longer goes to the disk
 DEADLINE = 1.0  # seconds a batch is tried for; a restart of Redis takes 0.3, a browser is waiting
 PAUSE = 0.05  # seconds between two tries
-LONGEST = 5.0  # seconds a request waits in all, should the disk hang
 KEPT = 7 * 86_400  # seconds a batch's position is remembered: so long it may wait on disk and be there once
 MOST_WAITING = 10_000  # hits that may wait for one append; further ones are turned away
-GATHER = 4  # turns of the loop after an append: whoever was answered asks again, and goes along
+TURNS = 4  # of the loop after an append: whoever was answered asks again, and goes along with the next
+GATHERING = 0.005  # seconds after which no further turn begins, should others have much to do in one
 MOST_TOGETHER = 1000  # hits of one append, some 5 ms in which Redis serves nobody else
 RETRIED = (ConnectionError, TooFewReplicas)  # what may be over in a moment; a hung Redis holds nobody twice
 
 
 class NotStored(Exception):
     """The hit is neither in the raw log nor on the disk, as far as is known; the message says why."""
-
-
-Told = Callable[[bool], None]  # called once, with whether the hit is stored; must neither wait nor raise
-
-
-class Moment:
-    """Hits that go together, and who is to be told what becomes of them."""
-
-    def __init__(self) -> None:
-        self.hits: dict[str, list[Hit]] = {}
-        self.size = 0
-        self.lost: set[str] | None = None  # sites whose hits are not kept; None: all
-        self._asking: list[tuple[str, Told]] = []
-        self._patience = gevent.get_hub().loop.timer(LONGEST)
-
-    def add(self, hit: Hit, told: Told) -> None:
-        if not self._asking:
-            self._patience.start(self.tell)
-        self.hits.setdefault(hit.site, []).append(hit)
-        self.size += 1
-        self._asking.append((hit.site, told))
-
-    def tell(self) -> None:
-        """Tell all who ask: the hit is stored, or it is not, as far as is known by now."""
-        self._patience.stop()
-        asking, self._asking = self._asking, []
-        for site, told in asking:
-            told(self.lost is not None and site not in self.lost)
 
 
 class GroupCommit:
@@ -111,8 +84,14 @@ class GroupCommit:
                 self._keep(moment)
             finally:
                 moment.tell()
-            for _ in range(GATHER):
-                gevent.sleep(0)
+            self._gather(time.monotonic() + GATHERING)
+
+    def _gather(self, end: float) -> None:
+        """An append costs as much as ten hits: a fuller one is worth a moment, up to `end` (monotonic)."""
+        for _ in range(TURNS):
+            gevent.sleep(0)
+            if time.monotonic() >= end:
+                break
 
     def _keep(self, moment: Moment) -> None:
         metrics.BATCH.observe(moment.size)

@@ -6,6 +6,7 @@ it anew, as it does where one dies a moment later. So this is for what may be se
 """
 
 import os
+import weakref
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ class Held:
     def __init__(self, redis: Redis) -> None:
         self._pool = redis.connection_pool
         self._idle: list[Any] = []  # redis-py has no types for what a connection does; few, see above
+        weakref.finalize(self, _give_back, self._pool, self._idle).atexit = False
 
     def ask(self, *command: Any) -> Any:
         """The answer to the command, which may have been sent twice. Raises RedisError."""
@@ -45,6 +47,11 @@ class Held:
             if connection.pid == os.getpid():  # else it is of the process from which this one was forked
                 return connection
         return self._pool.get_connection()
+
+
+def _give_back(pool: Any, idle: list[Any]) -> None:
+    while idle:
+        pool.release(idle.pop())
 
 
 def _answer(connection: Any, command: tuple[Any, ...]) -> Any:

@@ -16,7 +16,7 @@ from itertools import islice
 from redis import Redis
 
 from summaries.counting import Counting
-from tests.bench import usage
+from tests.bench import steady, usage
 from tests.bench.report import Part, Row, mb, median
 from tests.bench.stage import redis_server
 from tests.bench.traffic import SITE, Visit, hits
@@ -27,16 +27,19 @@ from tracker.raw import RawLog
 from tracker.settings import Settings
 
 ROUNDS = 3
-HITS = 100_000
+HITS = 200_000  # a hundred batches
+EDGE = 10  # batches at the beginning and the end whose cost is compared
 BATCH = 500  # hits of one append
-AIM = 25_000  # hits a second
+AIM = 40_000  # hits a second
 LIMIT = 120  # seconds for one measurement
 
 READING = f"""\
 {HITS:,} hits are appended in batches of {BATCH}, then one process counts them with `Counting.step` and
 nothing else runs. Medians of {ROUNDS} rounds, each on an empty Redis, with the smallest and the largest in
 brackets. All summaries are counted, hits and bytes, in hour, day and month. Where client and Redis together
-take less than the time that passed, somebody else had the core."""
+take less than the time that passed, somebody else had the core. Then another process appends
+{steady.RATE:,} hits a second, {steady.TOGETHER} at a time, while `hitwall count` counts: how old the oldest hit of a batch is when its announcement comes, and what all this costs, Redis less
+what storing alone costs it. Before that hits come one by one."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Round:
     client: float  # CPU seconds
     redis: float
     memory: int  # of the client at most
+    slower: float  # last batches' processor of Redis, of the first ones'
 
 
 def measure(plan: list[Visit]) -> Part:
@@ -60,7 +64,7 @@ def measure(plan: list[Visit]) -> Part:
             told = subprocess.run(command, capture_output=True, cwd=ROOT, timeout=LIMIT, check=True)
             rounds.append(Round(**json.loads(told.stdout)))
             assert total(redis, SITE) == HITS, f"{total(redis, SITE)} of {HITS} are counted"
-    return Part("Counting", READING, _rows(rounds, appended))
+    return Part("Counting", READING, [*_rows(rounds, appended), *steady.rows(plan)])
 
 
 def _fill(redis: Redis, plan: list[Visit]) -> float:
@@ -83,12 +87,14 @@ def count(url: str, server: int) -> Round:
     redis = connect(url)
     counting = Counting.of(Settings(), redis)
     counting.step(SITE, 1)  # loads what is loaded once: the script, the browsers' patterns
-    client, spent, begun = time.process_time(), usage.cpu(server), time.perf_counter()
+    client, spent, begun = time.process_time(), [usage.cpu(server)], time.perf_counter()
     done = 0
     while hits := counting.step(SITE).hits:
         done += hits
+        spent.append(usage.cpu(server))
     seconds, client = time.perf_counter() - begun, time.process_time() - client
-    return Round(done, seconds, client, usage.cpu(server) - spent, usage.peak(usage.SELF))
+    slower = (spent[-1] - spent[-1 - EDGE]) / (spent[EDGE] - spent[0])
+    return Round(done, seconds, client, spent[-1] - spent[0], usage.peak(usage.SELF), slower)
 
 
 def _rows(rounds: list[Round], appended: list[float]) -> list[Row]:
@@ -97,6 +103,11 @@ def _rows(rounds: list[Round], appended: list[float]) -> list[Row]:
         ("Hits counted a second", median([r.hits / r.seconds for r in rounds]), f"≥ {AIM:,}"),
         ("CPU for one hit, counter", median(client, ".1f", " µs"), ""),
         ("CPU for one hit, Redis", median(redis, ".1f", " µs"), ""),
+        (
+            "The same of a day's last batches, of its first",
+            median([r.slower for r in rounds], ".2f"),
+            "≤ 1.0",
+        ),
         ("Memory at most, counter", mb(max(r.memory for r in rounds)), ""),
         (f"For comparison: hits appended a second, {BATCH} at once", median(appended), ""),
     ]

@@ -1,6 +1,5 @@
 """The limit: nginx, which answers a pixel that it has in memory and writes a line of its log, and no more."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hitwall.redis_server import dying_with_parent
+from tests.bench.report import Lacking
 from tests.bench.stage import free_port, listening
 from tests.nginx import program
 from tests.waiting import until
@@ -57,11 +57,15 @@ class EmptyGif:
 @contextmanager
 def empty_gif(place: Path) -> Iterator[EmptyGif]:
     """All that it writes is in that folder."""
+    try:
+        nginx = program()
+    except AssertionError as missing:
+        raise Lacking(f"nginx is missing: {missing}") from None
     port = free_port()
     file = place / "nginx.conf"
     file.write_text(CONF.format(place=place, port=port))
-    command = [program(), "-c", str(file), "-p", str(place), "-g", "daemon off;"]
-    process = subprocess.Popen(command, preexec_fn=dying_with_parent(), cwd=place, env=dict(os.environ))
+    command = [nginx, "-c", str(file), "-p", str(place), "-g", "daemon off;"]
+    process = subprocess.Popen(command, preexec_fn=dying_with_parent(), cwd=place)
     try:
         until(lambda: listening(port), 10)
         yield EmptyGif(port, process.pid, place / "access.log")

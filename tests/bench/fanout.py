@@ -21,7 +21,7 @@ from tests.bench.streams import NOTE, streaming
 from tests.bench.traffic import SITE, Visit
 
 SIZES = (100, 1_000, 10_000)  # streams
-EVENTS = 6  # one a second
+EVENTS = 5  # one a second
 OPENING = 25.0  # seconds in which the streams are opened; who has brought no event then is not open
 LAST = 10.0  # seconds in which the last event must have come to everybody
 CLIENTS = 15_000  # connections that Redis takes from flask-sse

@@ -57,9 +57,11 @@ class Filled:
         self.pictures = Pictures(self.raw, counters, calendar, picked)
 
     def log(self, hits: Sequence[Hit], size: int) -> None:
-        """So many hits in the raw log, these again and again, all counted as far as the cursors know."""
+        """Of the site nothing but so many raw hits, these again and again, counted as far as cursors know."""
         script, made = self.redis.register_script(FILL), [encode(hit) for hit in hits]
-        self.redis.flushall()
+        for name in self.redis.scan_iter(f"hitwall:{{{self.site}}}:*", count=1000):
+            self.redis.delete(name)
+        self.position = 0
         end = time.time() - 60
         step = SPAN.total_seconds() * 1000 / size
         begin = int((end - SPAN.total_seconds()) * 1000)

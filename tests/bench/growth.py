@@ -14,6 +14,7 @@ from tests.bench.traffic import SITE, Visit, hits
 
 BASE = 10_000  # hits in the log that the others are compared with
 LOGS = (100_000, 1_000_000, 10_000_000)
+ALONE = 0  # stands for a log of BASE hits, too: alone in its Redis
 ROOM = 700  # bytes of memory for each hit of a log: what it takes, and as much again of the rest
 FEW = 10  # labels in every counter that the others are compared with
 LABELS = (100, 1_000, 10_000)
@@ -23,14 +24,15 @@ MADE = 20_000  # different ones that a log is filled with
 AIM = "≤ 1.10"
 
 READING = f"""\
-Where it says *times*, the same work costs that many times as much as in the row above, in CPU time of client
-and Redis together: medians of {ROUNDS} rounds in turns, in brackets the smallest and the largest. In each
-round {ONCE:,} hits are appended and counted, what a wall shows of the day is read and drawn, and as many of
-the oldest hits are forgotten. Logs are in Redis servers of their own; one of ten million hits needs
-{ROOM * LOGS[-1] / 1e9:.0f} GB of free memory, and where there is less its rows are missing. Labels are those
-that the counters of hour, day and month hold of every summary, while hits of at most {FEW} pages and {FEW}
-people are counted. What a wall shows is picked from all labels, in Redis, when the first opens it. A start
-is over when `/readyz` says so, or when a hit is counted that waited; its log is the longest of this table."""
+Where it says *times*, the same work costs that many times as much as in the first row of its kind, in CPU
+time of client and Redis together: medians of {ROUNDS} rounds in turns, in brackets the smallest and the
+largest. In each round {ONCE:,} hits are appended and counted, what a wall shows of the day is read and drawn,
+and as many of the oldest hits are forgotten. Long and short log are in the same Redis; beside ten million
+hits ({ROOM * LOGS[-1] / 1e9:.0f} GB of free memory are needed, or their rows are missing) a short one costs
+more than alone in a Redis that fits into the processor's cache. Labels are those that the counters of hour,
+day and month hold of every summary, while hits of at most {FEW} pages and {FEW} people are counted. What a
+wall shows is picked from all labels, in Redis, when the first opens it. A start is over when `/readyz` says
+so, or when a hit is counted that waited; its log is the longest of this table."""
 
 Costs = dict[str, list[float]]  # what -> CPU seconds of one, of each round
 
@@ -39,14 +41,16 @@ def measure(plan: list[Visit], folder: Path) -> Part:
     """Logs, labels, starts, memory."""
     made = list(hits(plan, MADE, datetime.now(UTC)))
     with ExitStack() as stack:
-        small, large = (stack.enter_context(filled(SITE)) for _ in range(2))
-        small.log(made, BASE)
+        alone, long = (stack.enter_context(filled(SITE)) for _ in range(2))
+        short = Filled(long.server, long.redis, "short.example")
+        for place in (alone, short):
+            place.log(made, BASE)
         tables = {}
         for size in filter(_fits, LOGS):
-            large.log(made, size)
-            tables[size] = _compared({BASE: small, size: large}, plan)
+            long.log(made, size)
+            tables[size] = _compared({ALONE: alone, BASE: short, size: long}, plan)
         rows = [row for what in WORDS for row in _rows(what, "hits in the log", BASE, tables)]
-        rows += starts(small, large)
+        rows += _crowded(tables) + starts(alone, long)
     with filled(SITE) as one:
         sites = {labels: Filled(one.server, one.redis, f"with-{labels}.example") for labels in (FEW, *LABELS)}
         for labels, site in sites.items():
@@ -104,6 +108,14 @@ def _rows(what: str, of: str, base: int, tables: Mapping[int, Mapping[int, Costs
         ratios = median([cost / before for cost, before in pairs], ".2f", " times")
         rows.append((f"… {size:,}", ratios, aim))
     return rows
+
+
+def _crowded(tables: Mapping[int, Mapping[int, Costs]]) -> list[Row]:
+    """What the memory that others take does to a short log."""
+    size, costs = max(tables.items())
+    pairs = zip(costs[BASE]["hit"], costs[ALONE]["hit"], strict=True)
+    ratios = median([cost / alone for cost, alone in pairs], ".2f", " times")
+    return [(f"… {BASE:,}, beside a log of {size:,} / alone in its Redis", ratios, "")]
 
 
 def _reading(labels: int, costs: Sequence[float]) -> Row:

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,17 +20,25 @@ LIBRARIES = ("flask", "gevent", "gunicorn", "redis", "hiredis", "msgspec")
 def describe(now: datetime) -> list[tuple[str, str]]:
     """Machine, versions, commit, date; each with its name."""
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
     return [
         ("Date", f"{now.astimezone(UTC):%Y-%m-%d %H:%M} UTC"),
         ("Commit", _commit()),
-        ("CPU", f"{_found('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores"),
+        ("CPU", f"{_found('/proc/cpuinfo', 'model name')}, {_cores()}"),
         ("Memory", f"{int(_found('/proc/meminfo', 'MemTotal').split()[0]) / 1e6:.0f} GB"),
         ("Kernel", platform.release()),
         ("Load before", f"{os.getloadavg()[0]:.2f} processes wanted a core in the minute before"),
         ("Python", f"{platform.python_version()}; {libraries}"),
         ("Redis", _said([str(find_server()), "--version"]).split("v=")[-1].split()[0]),
+        ("nginx", _said([nginx, "-v"]).rpartition("/")[2].strip()),
         ("wrk", _said(["wrk", "-v"]).split("[")[0].removeprefix("wrk ").strip()),
     ]
+
+
+def _cores() -> str:
+    """Those that we may use, and how many there are where that is not all."""
+    ours, all_of_them = len(os.sched_getaffinity(0)), os.cpu_count()
+    return f"{ours} cores" + ("" if ours == all_of_them else f" of its {all_of_them}")
 
 
 def allow_open_files(wanted: int) -> int:
@@ -64,8 +73,9 @@ def _found(file: str, name: str) -> str:
 
 
 def _said(command: list[str]) -> str:
-    """What a program prints; wrk tells its version with status 1."""
+    """What a program prints, wherever; wrk tells its version with status 1."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        return done.stdout or done.stderr
     except OSError:
         return "unknown"

@@ -15,8 +15,8 @@ from tests.hanging import hanging
 from tests.host import Host, stored
 from tests.waiting import until
 
-CALM = 4  # seconds of load before Redis stops, and again after it goes on
-STOPPED = 10  # seconds that Redis answers nothing
+CALM = 3  # seconds of load before Redis stops, and again after it goes on
+STOPPED = 6  # seconds that Redis answers nothing
 CONNECTIONS = 4
 RATE = 100  # requests a second of each connection
 WARM_UP = 200  # requests before anything is measured

@@ -9,6 +9,7 @@ Row = tuple[str, str, str]  # what, figure, aim
 Cells = tuple[str, ...]  # a row of a table with another head
 HEAD: Row = ("", "measured", "aim")
 UNKNOWN = "—"
+MORE = "…"  # begins the name of a row that belongs to the one above
 
 
 class Lacking(RuntimeError):
@@ -42,9 +43,13 @@ class Part:
         return text + (f"\n{self.more}\n" if self.more else "")
 
     def aimed(self) -> list[Row]:
-        """What, figure, aim of every figure that has one."""
-        rows = self.rows if self.head == HEAD else []
-        return list(self.aims) or [(what, figure, aim) for what, figure, aim in rows if aim]
+        """What, figure, aim of every figure that has one; `… p99` goes with the name above it."""
+        found, above = list(self.aims), ""
+        for what, figure, aim in self.rows if self.head == HEAD else []:
+            above = above if what.startswith(MORE) else what
+            if aim and not self.aims:
+                found.append((what if what == above else f"{above} {what}", figure, aim))
+        return found
 
 
 def table(head: Cells, rows: Sequence[Cells]) -> str:

@@ -56,7 +56,7 @@ def _started(place: Filled) -> tuple[float, float]:
     """Seconds until the web process is ready, and until a counter has counted the hit that waited."""
     place.append([Hit(at=datetime.now(UTC), site=place.site, path="/", source="pixel")])
     last = place.raw.before(place.site, "+", 1)[0][0]
-    service = Service(place.server.url, canary="0")
+    service = Service(place.server.url, canary="0", keep_raw="0", keep_raw_max="0")
     try:
         counter = _seconds(
             service, "count", lambda: place.counting.counters.cursors(place.site)["server"] == last

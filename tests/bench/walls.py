@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from tests.bench.stage import Stage, hitwall
 from tests.bench.streams import NOTE, streaming
 from tests.bench.traffic import SITE, Visit
 from tests.bench.wrk import CONNECTIONS, Load, load
+from tracker.raw import RawLog
 
 FEW, MANY = 1_000, 10_000  # streams
 SPARE = 500  # open files that each process may need besides
@@ -27,6 +28,10 @@ STEADY_SECONDS = 8
 LOAD_SECONDS = 3  # of full load on the door
 OPENING = 30.0  # seconds in which all streams have to bring a frame
 SETTLE = 1.5  # seconds for the last frames to arrive before something else begins
+BUSY = 5_000  # hits a second that another process takes
+BUSY_SECONDS = 6
+AT_ONCE = 250  # of them in one batch
+WATCHING = 0.15  # of a core for looking on
 SOON = 0.05  # seconds from a lone hit to the wall, at the median
 AIM = {FEW: 0.3, MANY: 1.0}  # seconds from a hit to every wall, p99
 SMALL = 20.0  # kB for one stream
@@ -81,6 +86,7 @@ class Bench:
     def __init__(self, stage: Stage, plan: Path, visits: Sequence[Visit]) -> None:
         self._stage = stage
         self._plan = plan
+        self._visits = visits
         self._targets = [visit.target for visit in visits]
 
     def door(self) -> Door:
@@ -113,6 +119,22 @@ class Bench:
                 raise RuntimeError(f"not all of {count:,} streams have brought a frame")
             yield
 
+    def busy(self) -> float:
+        """Share of a core that the web process takes to show hits which others take and count; one wall."""
+        raw, now = RawLog(self._stage.redis), datetime.now(UTC)
+        hits = [visit.hit(now) for visit in self._visits]
+        with self._stage.service.frames(SITE) as frames:
+            next(frames)
+            begun, spent = time.monotonic(), usage.cpu(self._stage.pids["web"])
+            for batch in range(BUSY * BUSY_SECONDS // AT_ONCE):
+                time.sleep(max(0.0, begun + batch * AT_ONCE / BUSY - time.monotonic()))
+                first = batch * AT_ONCE % (len(hits) - AT_ONCE)
+                at = datetime.now(UTC)
+                raw.append(
+                    SITE, [replace(h, at=at) for h in hits[first : first + AT_ONCE]], "bench", batch + 1
+                )
+            return (usage.cpu(self._stage.pids["web"]) - spent) / (time.monotonic() - begun)
+
     def _phase(self, times: Sequence[float]) -> Phase:
         self._stage.catch_up()
         total, before = self._stage.counted(), self._stage.cpu()
@@ -131,8 +153,11 @@ def measure(plan: Path, visits: Sequence[Visit]) -> Part:
     with hitwall(timezone=_zone(), streams=str(MANY + 1)) as stage:
         bench = Bench(stage, plan, visits)
         calm = bench.door()
+        watching = bench.busy()
         seen = [bench.walls(count) for count in (FEW, MANY)]
+    name = f"A wall of {BUSY:,} hits/s that another process takes: share of a core"
     rows = [row for walls in seen for row in _rows(walls)]
+    rows.append((name, f"{watching:.0%}", f"≤ {WATCHING:.0%}"))
     doors = [("without walls", calm)]
     doors += [(f"with {walls.count:,} walls", Door(walls.steady.sent, walls.full)) for walls in seen]
     return Part("Walls", READING, rows + _steady(doors) + _full(doors))

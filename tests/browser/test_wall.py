@@ -156,6 +156,7 @@ def test_bucket_and_site_are_switched_by_key_and_by_hand(
     shared.hit(f"https://{site}/")
     for _ in range(3):
         shared.hit(f"https://{other}/")
+    until(lambda: f'"{other}"'.encode() in shared.get("/api/sites").body)  # the list may be a second old
     wall = hang(person, shared, f"?site={site}&bucket=month")
     shows(wall, 1)
     wall.keyboard.press("d")

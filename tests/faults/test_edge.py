@@ -1,4 +1,4 @@
-"""nginx answers the pixel itself: what is killed, rotated and away while visitors click, and what that costs."""
+"""nginx answers the pixel itself: what is killed, rotated and away while visitors click."""
 
 import random
 import signal
@@ -24,7 +24,8 @@ NGINX = "nginx is killed that answers the pixel itself"
 REDIS = "Redis is killed while nginx answers the pixel itself"
 ROUNDS = 20 if FULL else 2
 SOME = 300  # hits between two faults
-UNWRITTEN = 1.5  # seconds before a kill; nginx keeps a line for 0.2 s, and these machines are slow
+MOST, LONGEST = 1_000_000, 600.0  # hits of a load, and its seconds
+UNWRITTEN = 1.0  # seconds before a kill; nginx keeps a line for 0.2 s, and these machines are slow
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_followers_killed_again_and_again_through_rotations_store_each_hit_once(
     redis: Redis, redis_url: str, counter: Service, front: Nginx, table: Table
 ) -> None:
     chance = random.Random(6)
-    with ExitStack() as stack, load(front.base, pace=0.002) as clicks:
+    with ExitStack() as stack, load(front.base, pace=0.002, most=MOST, longest=LONGEST) as clicks:
         both = [stack.enter_context(following(redis_url, front.hits)) for _ in range(2)]
         for n in range(ROUNDS):
             goal = int(redis.xlen(keys.raw(clicks.site))) + chance.randrange(SOME, 2 * SOME)
@@ -88,9 +89,9 @@ def test_a_killed_nginx_takes_along_what_it_had_not_written_and_no_more(
     redis: Redis, redis_url: str, counter: Service, front: Nginx, table: Table
 ) -> None:
     unwritten: set[str] = set()
-    with following(redis_url, front.hits), load(front.base, pace=0.002) as clicks:
+    with following(redis_url, front.hits), load(front.base, pace=0.002, most=MOST, longest=LONGEST) as clicks:
         for _ in range(ROUNDS):
-            go_on(clicks)
+            go_on(clicks, 5 * SOME)
             known = clicks.before(time.monotonic() - UNWRITTEN)
             front.stop(signal.SIGKILL)
             unwritten |= clicks.paths - known
@@ -110,7 +111,7 @@ def test_while_redis_is_away_the_log_keeps_the_hits_and_visitors_notice_nothing(
         stack.callback(service.stop)
         service.start("count")
         stack.enter_context(following(server.url, front.hits))
-        with load(front.base, pace=0.002) as clicks:
+        with load(front.base, pace=0.002, most=MOST, longest=LONGEST) as clicks:
             for _ in range(ROUNDS):
                 go_on(clicks)
                 server.kill()
