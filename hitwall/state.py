@@ -77,8 +77,8 @@ def _site(site: SiteStatus, zone: ZoneInfo) -> Iterator[tuple[str, str]]:
 def _growth(of: Growth) -> Iterator[tuple[str, str]]:
     """What a hit and a visitor take, and what all of a day take, before anything expires."""
     if of.hit:
-        raw, visitor = size(round(of.hit)), size(round(of.visitor))
-        yield "sizes", f"{raw} a raw hit, {visitor} a visitor in the counters of an hour, a day and a month"
+        people = f", {size(round(of.visitor))} a visitor in the counters of an hour, a day and a month"
+        yield "sizes", f"{size(round(of.hit))} a raw hit{people if of.visitor else ''}"
     if of.raw:
         raw, visits, others = (size(round(part)) for part in (of.raw, of.visits, of.others))
         whole = size(round(of.raw + of.visits + of.others))

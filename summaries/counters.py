@@ -86,21 +86,13 @@ class Counters:
         return bool(applied)
 
     def _items(self, batch: Batch, share: Share, places: "Places") -> Iterable[list[Any]]:
-        alive = [bucket for bucket in share.buckets if self._lives(bucket, batch.now)]
+        expiries = {bucket: self._calendar.expires(bucket) for bucket in share.buckets}
+        alive = [(b, at or 0) for b, at in expiries.items() if at is None or at > batch.now.timestamp()]
         for name, tallies in share.sums.items():
             if tallies and alive:
                 hits, sizes = zip(*tallies.values(), strict=True)
-                spots = [self._spot(batch.site, name, bucket, places) for bucket in alive]
+                spots = [_spot(places, batch.site, name, bucket, expiry) for bucket, expiry in alive]
                 yield [name, ANNOUNCED.get(name, SHOWN), [*tallies, OTHER], hits, sizes, spots]
-
-    def _lives(self, bucket: str, now: datetime) -> bool:
-        expires = self._calendar.expires(bucket)
-        return expires is None or expires > now.timestamp()
-
-    def _spot(self, site: str, name: str, bucket: str, places: "Places") -> list[Any]:
-        hits = places.of(keys.counter(site, "hits", name, bucket))
-        size = places.of(keys.counter(site, "bytes", name, bucket))
-        return [bucket, hits, size, self._calendar.expires(bucket) or 0]
 
     def cursors(self, site: str) -> dict[str, str]:
         """Summary -> stream id that it has counted up to."""
@@ -166,6 +158,12 @@ class Places:
     @property
     def keys(self) -> list[str]:
         return list(self._places)
+
+
+def _spot(places: Places, site: str, name: str, bucket: str, expiry: int) -> list[Any]:
+    """Where a counter is: its bucket, the places of its two keys, and when they expire."""
+    hits, size = (places.of(keys.counter(site, measure, name, bucket)) for measure in keys.MEASURES)
+    return [bucket, hits, size, expiry]
 
 
 def _cursors(found: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tracker.raw import order
 
 APART = 0.25  # seconds between two frames at least: the eye wants no more than four a second
 LOOK = 1.0  # seconds after which a frame is drawn to see whether time alone has changed it
+READING = 0.1  # of the time for reading pictures anew: while a log is imported, each batch may ask for it
 QUIET = 4.0  # seconds after which the next look sends an unchanged frame again, as a sign of life
 BEAT = 15.0  # seconds between comment lines at most; proxies that know of no frames wait for them, too
 PASSING = {"at", "lag"}  # differ in every frame; alone they are no news
@@ -37,13 +38,19 @@ class Feed:
         self._dirty = self._counted = False  # changed since the last frame; and by a counted batch
         self._differed = ""  # our cursor, where Redis had another at the last check
         self._shown: Mapping[str, Any] = {}
-        self._sent = self._drawn = float("-inf")
+        self._sent = self._drawn = self._rested = float("-inf")
         self._beaten = time.monotonic()  # who comes is told a comment at once
         self._news = Event()
 
-    def show(self, picture: Picture) -> None:
-        """A picture just read."""
+    def wants(self, bucket: str) -> bool:
+        """Whether the picture has to be read now: there is none of the bucket, or it misses something."""
+        lacking = self.stale or self.picture is None or self.picture.bucket != bucket
+        return lacking and time.monotonic() >= self._rested
+
+    def show(self, picture: Picture, took: float = 0.0) -> None:
+        """A picture just read, which took so many seconds."""
         self.picture, self.stale, self._dirty = picture, False, True
+        self._rested = time.monotonic() + min(LOOK, took / READING)
 
     def tell(self, news: Announcement, at: float) -> None:
         """A batch was counted at that time, seconds since 1970."""

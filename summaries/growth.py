@@ -1,4 +1,4 @@
-"""Growth: what a raw hit and a visitor take in memory, and how much more there is every day. Pure arithmetic."""
+"""Growth: what a raw hit and a visitor take in memory, and what comes with every day. Pure arithmetic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ class RawHits:
     hits: int
     memory: int
     daily: float
+    visitors: float  # distinct ones a day
 
     @property
     def each(self) -> float:
@@ -47,7 +48,7 @@ def growth(raw: RawHits, stocks: Stocks, days: Mapping[str, float]) -> Growth:
     visits = sum(stock.visits / days[kind] for kind, stock in stocks.items())
     return Growth(
         hits=raw.daily,
-        visitors=stocks["day"].visitors / days["day"],
+        visitors=raw.visitors,
         hit=raw.each,
         visitor=sum(stock.visitor for stock in stocks.values()),
         raw=raw.each * raw.daily,

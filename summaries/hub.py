@@ -162,9 +162,10 @@ class Hub:
         """Read what is stale or of a bucket that is over; look at what no announcement tells."""
         for feed in list(watched.feeds.values()):
             bucket = self._calendar.bucket(feed.kind, now)
-            if feed.stale or feed.picture is None or feed.picture.bucket != bucket:
-                rate = feed.picture.rate if feed.picture else None
-                feed.show(self._pictures.read(name, bucket, self._picked.hooks, rate, now))
+            if feed.wants(bucket):
+                rate, begun = feed.picture.rate if feed.picture else None, time.monotonic()
+                picture = self._pictures.read(name, bucket, self._picked.hooks, rate, now)
+                feed.show(picture, time.monotonic() - begun)
         if time.monotonic() - watched.looked >= LOOK:
             watched.looked = time.monotonic()
             self._look(name, watched, now)

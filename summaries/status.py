@@ -114,7 +114,9 @@ class Observer:
         lead = max(cursors.values(), key=order)
         memory = self.redis.memory_usage(keys.raw(site), NODES) or 0
         born = first[0][1].at if first and first[0][1] and log.whole_since(site) == START else None
-        raw = RawHits(log.length(site), memory, self._daily(site, calendar, born))
+        raw = RawHits(
+            log.length(site), memory, self._daily(site, calendar, born), self._visitors(site, calendar)
+        )
         days = covered(stocks, calendar, self.now, born)
         found = SiteStatus(
             site=site,
@@ -146,6 +148,11 @@ class Observer:
         begin = calendar.span(hours[-1])[0]
         span = max(SHORTEST, self.now - max(begin, born or begin))
         return sum(self._hits(site, hour) for hour in dict.fromkeys(hours)) * (DAY / span)
+
+    def _visitors(self, site: str, calendar: Calendar) -> float:
+        """Of today or of yesterday, whichever are more: today is not over yet."""
+        days = [calendar.bucket("day", at) for at in (self.now, self.now - DAY)]
+        return max(self.redis.hlen(keys.counter(site, "hits", "visitor", day)) for day in days)
 
     def _hits(self, site: str, bucket: str) -> int:
         """Raw hits of a bucket: bots are among them, wherever they count."""

@@ -29,9 +29,7 @@ class Streams:
         self._left = left
         self._viewers: dict[Feed, dict[Viewer, None]] = {}  # bound: HITWALL_STREAMS
         self._behind: dict[Viewer, None] = {}  # those who could not take all; who waits longest is first
-        self._calling: deque[Viewer] = (
-            deque()
-        )  # of whom the loop has told something; bound: two calls of each
+        self._calling: deque[Viewer] = deque()  # of whom the loop told something; bound: two calls of each
         self._told: dict[Feed, None] = {}  # have another message
         self._work = Event()
         self._greenlet: gevent.Greenlet[[], None] | None = None
@@ -49,7 +47,7 @@ class Streams:
         viewer.on_talk(self._call)
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
-        if feed.message:
+        if feed.message or feed.closed:
             self._write(viewer)
 
     def tell(self, feed: Feed) -> None:
@@ -83,7 +81,8 @@ class Streams:
     def _do(self) -> None:
         self._attend()
         while self._told:
-            feed, _ = self._told.popitem()
+            feed = next(iter(self._told))  # who waits longest
+            del self._told[feed]
             for viewer in list(self._viewers.get(feed, ())):
                 if not viewer.since:
                     self._write(viewer)

@@ -13,38 +13,61 @@ class Line:
     def __init__(self, url: str, answered: int) -> None:
         self._there = (str(urlsplit(url).hostname), int(urlsplit(url).port or 0))
         self._left = answered
+        self._answering = threading.Lock()  # one connection at a time, so that the bytes can be counted
+        self._ends: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._server.getsockname()[1]}/0"
 
     def run(self) -> None:
-        """Until `stop`; one connection at a time, and none any more after the break."""
+        """Until `stop`; no connection any more after the break."""
         with suppress(OSError):
             while True:
                 here = self._server.accept()[0]
+                self._ends.append(here)
                 if self._left:
-                    self._serve(here)
-                here.close()
+                    self._connect(here)
+                else:
+                    here.close()
+        for thread in self._threads:
+            thread.join()
+        for end in self._ends:
+            end.close()
 
     def stop(self) -> None:
-        self._left = 0
+        with self._answering:
+            self._break()
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
-    def _serve(self, here: socket.socket) -> None:
-        with socket.create_connection(self._there) as there:
-            asking = threading.Thread(target=self._ask, args=(here, there))
-            asking.start()
-            while self._left > 0 and (answer := there.recv(self._left)):
-                self._left -= len(answer)
-                here.sendall(answer)
-            here.shutdown(socket.SHUT_RDWR)
-            asking.join()
+    def _connect(self, here: socket.socket) -> None:
+        there = socket.create_connection(self._there)
+        self._ends.append(there)
+        for way in (self._ask, self._answer):
+            self._threads.append(threading.Thread(target=way, args=(here, there)))
+            self._threads[-1].start()
 
     def _ask(self, here: socket.socket, there: socket.socket) -> None:
         with suppress(OSError):
             while asked := here.recv(65_536):
                 there.sendall(asked)
             there.shutdown(socket.SHUT_WR)
+
+    def _answer(self, here: socket.socket, there: socket.socket) -> None:
+        with suppress(OSError):
+            while answer := there.recv(65_536):
+                with self._answering:
+                    here.sendall(answer[: self._left])
+                    self._left -= len(answer[: self._left])
+                    if not self._left:
+                        self._break()
+            here.shutdown(socket.SHUT_RDWR)
+
+    def _break(self) -> None:
+        self._left = 0
+        for end in self._ends:
+            with suppress(OSError):  # it has ended by itself
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

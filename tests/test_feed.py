@@ -9,14 +9,14 @@ import pytest
 from summaries import feed as module
 from summaries.announcement import Announcement
 from summaries.counters import Snapshot
-from summaries.feed import APART, BEAT, COMMENT, END, LOOK, QUIET, Feed
+from summaries.feed import APART, BEAT, COMMENT, END, LOOK, QUIET, READING, Feed
 from summaries.frame import PERSONAL, Picture, Rate
 from summaries.tally import Tally
 from tests.hits import NOW, SITE
 from tests.test_frame import UTC_CALENDAR, tally
 
 HOUR = "hour:2126-11-21T06"
-BESIDE = {"active": 0, "lag": 0.0, "watching": 1, "canary": None, "notes": []}
+BESIDE: dict[str, Any] = {"active": 0, "lag": 0.0, "watching": 1, "canary": None, "notes": []}
 
 
 class Clock:
@@ -83,6 +83,23 @@ def test_a_batch_makes_a_frame_at_once_and_another_no_sooner_than_they_may_be_ap
     assert not feed.draw(NOW, BESIDE, 2 * APART)
     assert feed.draw(NOW, BESIDE, APART)
     assert frame(feed)["hits"] == 2
+
+
+def test_a_picture_that_took_long_to_read_is_read_again_no_sooner_than_its_share_of_the_time(
+    clock: Clock,
+) -> None:
+    feed = Feed(SITE, "hour")
+    assert feed.wants(HOUR)
+    feed.show(picture(), 0.05)
+    assert not feed.wants(HOUR)
+    feed.stale = True
+    assert not feed.wants(HOUR)
+    clock.now += 0.05 / READING
+    assert feed.wants(HOUR)
+    feed.show(picture(), 60.0)
+    assert not feed.wants("hour:2126-11-21T07")
+    clock.now += LOOK
+    assert feed.wants("hour:2126-11-21T07")
 
 
 def test_time_alone_makes_no_frame_until_a_sign_of_life_is_due(clock: Clock) -> None:

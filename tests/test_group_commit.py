@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import gevent
@@ -25,6 +26,7 @@ class Watched(RawLog):
         super().__init__(redis)
         self.sizes: list[int] = []
         self.sources: list[str] = []
+        self.refused: dict[str, Exception] = {}  # by site
         self.beforehand: Callable[[], None] = lambda: None
         self.afterwards: Callable[[], None] = lambda: None
 
@@ -32,9 +34,19 @@ class Watched(RawLog):
         self.sizes.append(len(hits))
         self.sources.append(source)
         self.beforehand()
+        if site in self.refused:
+            raise self.refused[site]
         appended = super().append(site, hits, source, position, keep)
         self.afterwards()
         return appended
+
+    def append_each(self, batches: Sequence[tuple[str, Sequence[Hit], str, int]], keep: int) -> list[bool]:
+        def is_taken(batch: tuple[str, Sequence[Hit], str, int]) -> bool:
+            with suppress(ResponseError):
+                return self.append(*batch, keep) >= 0
+            return False
+
+        return [is_taken(batch) for batch in batches]
 
 
 @pytest.fixture
@@ -229,11 +241,11 @@ def test_a_redis_that_hangs_is_not_tried_twice(raw: Watched, commit: GroupCommit
 def test_a_site_that_redis_does_not_take_holds_up_no_other(
     raw: Watched, commit: GroupCommit, tmp_path: Path, what: str
 ) -> None:
-    raw.beforehand = failing(1, ResponseError(what))
+    raw.refused = {"example.com": ResponseError(what)}
     together(commit, [hit("/bad"), hit("/good", site="other.example")])
     commit.append(hit("/bad, too"))
     assert (stored(raw, "other.example"), stored(raw)) == (["/good"], [])
-    assert raw.sizes == [1, 1]
+    assert raw.sizes == [1, 1, 1]  # once with the other, once alone
     commit.append(hit("/good, too", site="other.example"))
     assert stored(raw, "other.example") == ["/good", "/good, too"]
     commit.spool.close()

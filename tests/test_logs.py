@@ -117,3 +117,11 @@ def test_the_site_of_an_import_counts_to_the_most_sites(environ: dict[str, str |
     assert hitwall(environ, "import", log, "--site", SITE).exit_code == 0
     result = hitwall(environ, "import", log, "--site", "other.example")
     assert (result.exit_code, "HITWALL_MAX_SITES is reached" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--edge", "--site", SITE]], ids=["neither", "both"])
+def test_what_is_followed_is_the_log_of_a_site_or_of_the_edge(
+    environ: dict[str, str | None], log: Path, arguments: list[str]
+) -> None:
+    result = hitwall(environ, "follow", log, *arguments)
+    assert (result.exit_code, "'--site', or '--edge'" in result.stderr) == (2, True)

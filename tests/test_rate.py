@@ -88,12 +88,12 @@ def test_law_10_addresses_remembered_have_a_bound_and_beyond_it_all_begin_anew(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate, "MOST", 100)
-    window = rate.Window(clock)
+    window = rate.Window(60, clock)
     for n in range(1000):
-        window.incr(f"10.0.{n // 256}.{n % 256}", 60)
+        assert window.add(f"10.0.{n // 256}.{n % 256}") == 1
         assert len(window._sent) <= 100
-    assert window.get("10.0.0.0") == 0
-    assert window.reset() == 100
+    assert len(window._sent) == 100
+    assert [window.add("10.0.3.231"), window.add("10.0.0.0")] == [2, 1]
 
 
 def test_a_flood_from_one_address_is_refused_with_the_pixel_and_others_are_counted(

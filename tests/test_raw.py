@@ -61,6 +61,29 @@ def test_law_2_any_order_of_batches_and_repeats_leaves_each_batch_once_in_order(
     assert paths(raw.after(SITE, START, 1000)) == expected
 
 
+def test_law_2_batches_of_many_sites_in_one_exchange_are_each_there_once(redis: Redis) -> None:
+    raw = RawLog(redis)
+    sites = [f"site-{n}.example" for n in range(30)]
+    batches = [(site, [hit(f"/{site}", site=site)] * 2, "web-1", n) for n, site in enumerate(sites)]
+    redis.script_flush()
+    assert raw.append_each(batches, SEEN) == [False] * 30  # none is lost: who cannot say so tries it alone
+    assert raw.append(*batches[0]) == 2
+    assert [raw.append_each(batches, SEEN) for _ in range(2)] == [[True] * 30] * 2
+    assert [raw.append(*batch) for batch in batches] == [0] * 30
+    assert [paths(raw.after(site, START, 10)) for site in sites] == [[f"/{site}"] * 2 for site in sites]
+    assert raw.sites() == set(sites)
+
+
+def test_what_is_wrong_with_one_site_leaves_the_others_of_an_exchange_alone(redis: Redis) -> None:
+    raw = RawLog(redis)
+    raw.append("a.example", [hit()], "web-1", 1)
+    redis.set(keys.raw("b.example"), "not ours")
+    batches = [(f"{name}.example", [hit()], "web-1", 2) for name in "abc"]
+    assert raw.append_each(batches, SEEN) == [True, False, True]
+    assert raw.append(*batches[1]) == 1  # it is set aside
+    assert [raw.length(site) for site, *_ in batches] == [2, 1, 1]
+
+
 def test_a_site_is_known_as_soon_as_it_has_a_hit_and_its_source_is_remembered_for_a_day(redis: Redis) -> None:
     raw = RawLog(redis)
     assert raw.sites() == set()

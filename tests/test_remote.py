@@ -1,12 +1,12 @@
 """The client's address through proxies of ours, and its network."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tracker.remote import client, network
+from tracker.remote import careful, client, network, usual
 
 PEER = "10.0.0.1"
 CASES = {
@@ -75,3 +75,31 @@ def test_neighbours_cannot_be_told_apart_by_their_network(address: IPv4Address, 
     neighbour = IPv4Address((int(address) & 0xFFFFFF00) + last)
     assert network(str(address)) == network(str(neighbour))
     assert network(str(address)) != network(str(IPv4Address((int(address) + 256) % 2**32)))
+
+
+ADDRESSES = st.ip_addresses().map(str) | st.integers(0, 2**33).map(lambda n: f"::{n:x}"[:9])
+WRITTEN = ADDRESSES | st.text(alphabet="0123456789abF:.%x ", max_size=20) | st.text(max_size=9)
+
+
+@given(WRITTEN)
+@example("::1.2.3.4")
+@example("::ffff:1.2.3.4")
+@example("01.2.3.4")
+@example("1.2.3.4\0")
+@example("fe80::1%lo")
+@example("1:0:0:2:0:0:0:3")
+def test_the_quick_way_gives_an_address_as_the_careful_one_does_or_nothing(text: str) -> None:
+    assert usual(text) in ("", careful(text))
+
+
+@given(st.ip_addresses())
+def test_a_network_is_that_of_the_provider(address: IPv4Address | IPv6Address) -> None:
+    bits = {4: 24, 6: 48}[address.version]
+    assert network(str(address)) == str(ip_network(f"{address}/{bits}", strict=False).network_address)
+    assert usual(str(address)) == str(address) or address.version == 6
+
+
+@pytest.mark.parametrize("text", ["unknown", "1.2.3", "::1::", "1.2.3.4/8"])
+def test_what_is_no_address_has_no_network(text: str) -> None:
+    with pytest.raises(ValueError, match="no address"):
+        network(text)

@@ -182,6 +182,17 @@ def test_the_end_comes_after_the_message_that_is_on_its_way(chunked: bool) -> No
     check(work)
 
 
+def test_who_comes_after_the_end_gets_it_at_once() -> None:
+    def work(stage: Stage) -> None:
+        stage.tell(b"one")
+        stage.close()
+        plain, chunked = stage.open(), stage.open(chunked=True)
+        assert (read(plain, 9), read(chunked, 9)) == (END, END + END)
+        assert stage.left == 2
+
+    check(work)
+
+
 def test_who_takes_nothing_for_long_goes_and_who_is_only_slow_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STUCK", 1.0)
     monkeypatch.setattr(module, "LOOK", 0.05)
@@ -245,7 +256,7 @@ def test_law_8_others_have_their_turn_while_a_message_is_written() -> None:
 
 def test_should_the_writer_fail_all_go_and_the_next_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(stage: Stage) -> None:
-        gevent.get_hub().print_exception = lambda *_: None
+        monkeypatch.setattr(gevent.get_hub(), "print_exception", lambda *_: None)
         far = [stage.open() for _ in range(3)]
         with monkeypatch.context() as patched:
             patched.setattr(stage.streams, "_attend", lambda: 1 / 0)
@@ -260,7 +271,7 @@ def test_should_the_writer_fail_all_go_and_the_next_begins_anew(monkeypatch: pyt
     check(work)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     sizes=st.lists(st.sampled_from([1, 900, 60_000, LARGE]), min_size=1, max_size=8),
     reads=st.lists(st.sampled_from([0, 1, 30_000, LARGE]), min_size=8, max_size=8),

@@ -30,7 +30,7 @@ NO_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)  # the last where 
 decode = msgspec.json.Decoder().decode
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One request as the log tells it, escapes undone; what it does not tell is empty."""
 
     remote: str  # address or host name
@@ -154,6 +154,8 @@ def _first(told: Mapping[str, Any], *names: str) -> str:
     """The first of these fields that says something; of a list its first element."""
     for name in names:
         value = told.get(name)
+        if value is None or value == "":
+            continue
         if isinstance(value, list):
             value = value[0] if value else None
         if isinstance(value, str | int | float) and value not in ("", "-"):

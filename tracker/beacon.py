@@ -11,9 +11,9 @@ from typing import Any
 from redis import Redis, RedisError
 
 from tracker.answers import COUNTED, CROSS_ORIGIN, PREFLIGHT, Answer, Headers, StartResponse, refused
-from tracker.canary import recognise
-from tracker.group_commit import GroupCommit, NotStored, Told
-from tracker.hit import CANARY, BadHit, Hit
+from tracker.group_commit import GroupCommit, NotStored
+from tracker.hit import BadHit, Hit
+from tracker.moment import Told
 from tracker.pixel import PixelReader
 from tracker.rate import Rate
 from tracker.raw import RawLog
@@ -34,7 +34,6 @@ class Beacon:
 
     def __init__(self, app: Wsgi, settings: Settings, redis: Redis, sites: Sites, script: Path) -> None:
         self._app = app
-        self._redis = redis
         self._rate = Rate(settings) if settings.rate else None
         self._reader = PixelReader(settings, DoorVisitors(settings.visitor, redis))
         self._sites = sites
@@ -78,20 +77,13 @@ class Beacon:
                 raise BadHit("bad method", "a hit comes by GET or POST", 405)
             if self._rate:
                 self._rate.check(environ)
-            store(self._admitted(self._reader.read(environ, datetime.now(UTC))))
+            store(self._sites.admitted(self._reader.read(environ, datetime.now(UTC))))
         except BadHit as bad:
             self._refusals.count(bad.reason)
             return refused(method, bad.status, str(bad), bad.after)
         except (NotStored, RedisError):
             return self.outcome(method, False)
         return None
-
-    def _admitted(self, hit: Hit) -> Hit:
-        """The hit, or the canary that it is. Raises BadHit."""
-        if hit.site == CANARY:
-            return recognise(self._redis, hit)
-        self._sites.admit(hit.site)
-        return hit
 
 
 def _script(file: Path, cookie: bool) -> Answer:

@@ -72,7 +72,9 @@ class KeptHeaders:
                 key: key[5:].replace("_", "-").title() for key in islice(found, MOST) if key not in NEVER_KEPT
             } | named
         return {
-            name: fields.text(header(environ, key), "header") for key, name in named.items() if key in environ
+            name: fields.text(header(environ, key), "header")
+            for key, name in named.items()
+            if environ.get(key)  # an empty one says nothing
         }
 
 

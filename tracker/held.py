@@ -7,6 +7,7 @@ it anew, as it does where one dies a moment later. So this is for what may be se
 
 import os
 import weakref
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -23,20 +24,24 @@ class Held:
 
     def ask(self, *command: Any) -> Any:
         """The answer to the command, which may have been sent twice. Raises RedisError."""
+        answer = self.ask_all([command])[0]
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
+
+    def ask_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The answers to all of them, a ResponseError in its place; sent in one piece. Raises RedisError."""
         connection = self._taken()
         try:
-            answer = connection.retry.call_with_retry(
-                partial(_answer, connection, command), lambda _: connection.disconnect()
+            answers: list[Any] = connection.retry.call_with_retry(
+                partial(_answers, connection, commands), lambda _: connection.disconnect()
             )
-        except ResponseError:
-            self._idle.append(connection)
-            raise
         except BaseException:  # an answer may still come, and is none to the next command
             connection.disconnect()
             self._pool.release(connection)
             raise
         self._idle.append(connection)
-        return answer
+        return answers
 
     def _taken(self) -> Any:
         while self._idle:
@@ -54,8 +59,16 @@ def _give_back(pool: Any, idle: list[Any]) -> None:
         pool.release(idle.pop())
 
 
-def _answer(connection: Any, command: tuple[Any, ...]) -> Any:
+def _answers(connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     if connection.should_reconnect():  # the server has said that it moves
         connection.disconnect()
-    connection.send_command(*command)
-    return connection.read_response()
+    parts = [part for command in commands for part in connection.pack_command(*command)]
+    connection.send_packed_command([b"".join(parts)])
+    return [_answer(connection) for _ in commands]
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error

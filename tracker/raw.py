@@ -1,6 +1,5 @@
 """RawLog: every hit, raw, in one Redis Stream per site. The truth that all else is a fold of."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,15 +11,14 @@ from tracker import fields, keys
 from tracker.append import Append, server_of
 from tracker.entries import START, Entry, decode, encode, milliseconds, oldest, order, read_entry, read_hit
 from tracker.foreign import undisturbed
-from tracker.hit import CANARY, SITE, Hit
-from tracker.nodes import NodeAway, run
+from tracker.hit import SITE, Hit
+from tracker.nodes import run
 
 SEEN = 86_400  # seconds a source's last position is remembered; most try a batch again for seconds only
 
 # A hit's own time is later than its arrival by no more: Redis's clock may be behind the doors'.
 AHEAD = fields.AHEAD + timedelta(hours=1)
 XRANGE = b"XRANGE"  # as bytes redis-py has no parser for it, and its took a third of the time to read hits
-KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
 
 
 class Moved(RuntimeError):
@@ -34,7 +32,6 @@ class RawLog:
         self._redis = redis
         self._append = Append(redis, replicas)
         self._trim = redis.register_script(Path(__file__).with_name("trim.lua").read_text("utf-8"))
-        self._known: dict[str, float] = {}  # site -> when to name it again; bounded like the sites
 
     def append(self, site: str, hits: Sequence[Hit], source: str, position: int, keep: int = SEEN) -> int:
         """Append the batch; 0 where this source's position was appended before, else its length.
@@ -50,7 +47,11 @@ class RawLog:
 
         How many hits were appended: however batches are put together, each is there once.
         """
-        return self._send(site, batches, [source], [keep, "<"])
+        return self._append(site, batches, [source], [keep, "<"])
+
+    def append_each(self, batches: Sequence[tuple[str, Sequence[Hit], str, int]], keep: int) -> list[bool]:
+        """Append batches of different sites, see Append.each."""
+        return self._append.each(batches, keep)
 
     def append_after(
         self, site: str, hits: Sequence[Hit], names: Sequence[str], step: tuple[str, str], keep: int
@@ -61,7 +62,7 @@ class RawLog:
         tells where it stands, all of them are moved, and remembered for `keep` seconds.
         """
         before, after = step
-        appended = self._send(site, [(after, hits)], names, [keep, before])
+        appended = self._append(site, [(after, hits)], names, [keep, before])
         if appended < 0:
             raise Moved(f"{names[0]} is not at {before or 'its beginning'} any more")
         return appended
@@ -81,28 +82,6 @@ class RawLog:
     def server(self, site: str) -> str:
         """Which server has the site's log; empty where there is but one. Raises RedisError."""
         return server_of(self._redis, site)
-
-    def _send(
-        self, site: str, batches: Sequence[tuple[Any, Sequence[Hit]]], names: Sequence[str], head: list[Any]
-    ) -> int:
-        if any(hits for _, hits in batches):
-            self._name(site)
-        places = [keys.raw(site), *(keys.seen(site, name) for name in names)]
-        sent = [part for position, hits in batches for part in (position, len(hits), *map(encode, hits))]
-        appended, new = self._append(places, [*head, *sent])
-        if new and appended > 0 and site != CANARY:  # or Redis was emptied, and the name with it
-            self._append.name(site)
-        return appended
-
-    def _name(self, site: str) -> None:
-        """First the site's name, then its hits: a counter must be able to find them."""
-        if site != CANARY and self._known.get(site, 0.0) < time.monotonic():
-            try:
-                self._append.name(site)
-            except NodeAway:  # that of the names, not the site's
-                if site not in self._known:
-                    raise
-            self._known[site] = time.monotonic() + KNOWN
 
     def sites(self) -> set[str]:
         """Every site seen; the canary's is none."""

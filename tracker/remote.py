@@ -1,10 +1,11 @@
 """Who sent a request: the client's address through trusted proxies, and the network it is in."""
 
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
 LONG = 64  # characters looked at, and remembered; an address with port and zone has fewer
-NETWORK = {4: 24, 6: 48}  # bits that stay of an address: what a provider gives out, not a household
+NETWORK = {AF_INET: 3, AF_INET6: 6}  # bytes that stay of an address: a provider's, not a household's
 
 
 def client(peer: str, forwarded: str, hops: int) -> str:
@@ -28,6 +29,21 @@ def _address(text: str) -> str:
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
+    return usual(text) or careful(text)
+
+
+def usual(text: str) -> str:
+    """The system's functions take a tenth of the time, but know of no zone, and write some with dots."""
+    family = AF_INET6 if ":" in text else AF_INET
+    try:
+        address = inet_ntop(family, inet_pton(family, text))
+    except (OSError, ValueError):
+        return ""
+    return address if family == AF_INET or "." not in address else ""
+
+
+def careful(text: str) -> str:
+    """The canonical form of an address; empty where it is none."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -38,8 +54,12 @@ def _address(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def network(address: str) -> str:
-    """The first address of its network: 203.0.113.7 -> 203.0.113.0."""
+    """The first address of its network: 203.0.113.7 -> 203.0.113.0. Raises ValueError where that is none."""
     if not address:
         return ""
-    bits = NETWORK[ip_address(address).version]
-    return str(ip_network(f"{address}/{bits}", strict=False).network_address)
+    family = AF_INET6 if ":" in address else AF_INET
+    try:
+        whole = inet_pton(family, address)
+    except OSError:
+        raise ValueError(f"{address!r} is no address") from None
+    return inet_ntop(family, whole[: NETWORK[family]].ljust(len(whole), b"\0"))

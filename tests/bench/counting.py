@@ -37,9 +37,10 @@ READING = f"""\
 {HITS:,} hits are appended in batches of {BATCH}, then one process counts them with `Counting.step` and
 nothing else runs. Medians of {ROUNDS} rounds, each on an empty Redis, with the smallest and the largest in
 brackets. All summaries are counted, hits and bytes, in hour, day and month. Where client and Redis together
-take less than the time that passed, somebody else had the core. Then another process appends
-{steady.RATE:,} hits a second, {steady.TOGETHER} at a time, while `hitwall count` counts: how old the oldest hit of a batch is when its announcement comes, and what all this costs, Redis less
-what storing alone costs it. Before that hits come one by one."""
+take less than the time that passed, somebody else had the core. Then hits come one by one, and after that
+another process appends {steady.RATE:,} a second, {steady.TOGETHER} at a time, while `hitwall count` counts:
+how old the oldest hit of a batch is when its announcement comes, and what that costs, Redis less what
+storing alone costs it."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _rows(rounds: list[Round], appended: list[float]) -> list[Row]:
         (
             "The same of a day's last batches, of its first",
             median([r.slower for r in rounds], ".2f"),
-            "≤ 1.0",
+            "≤ 1.1",
         ),
         ("Memory at most, counter", mb(max(r.memory for r in rounds)), ""),
         (f"For comparison: hits appended a second, {BATCH} at once", median(appended), ""),

@@ -28,6 +28,7 @@ CLIENTS = 15_000  # connections that Redis takes from flask-sse
 SPARE = 200  # files that its web process needs for other things
 ANSWER = 30.0  # seconds that the request of an event may take
 SILENT = 1.5  # seconds without a new arrival after which no more are awaited
+PAUSE = 0.5  # seconds between what opened the streams and the first event
 PING = 1.0  # seconds between two events meanwhile, without which flask-sse's streams do not begin
 FILES = 1.1  # open files that the reader needs for a stream, and some
 MEMORY = 150_000  # bytes for a stream: of flask-sse's, and of what the kernel keeps
@@ -131,7 +132,7 @@ def _open(source: Source, said: IO[bytes]) -> None:
 def _sent(source: Source) -> list[Sent]:
     """The events; none where they could not be made."""
     try:
-        return source.send(range(EVENTS))
+        return source.send([n + PAUSE for n in range(EVENTS)])
     except (OSError, Refused) as error:
         print(f"events could not be made: {error}", file=sys.stderr)
         return []

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,8 @@ from tests.service import ROOT, Service
 from tests.waiting import until
 from tracker.hit import Hit
 from tracker.raw import START, RawLog
+
+NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +54,11 @@ def visitor(chromium: Browser) -> Iterator[BrowserContext]:
 
 def hits(redis: Redis, address: str, page: Page) -> list[Hit]:
     """Everything counted up to now. A beacon may overtake the one before it, but not two that wait."""
-    for last in ("nearly-the-end", "the-end"):
+    for _ in range(2):
+        last = f"the-end-{next(NUMBERS)}"
         page.evaluate("hitwall", last)
         until(partial(seen, redis, address, last))
-    return [hit for hit in stored(redis, address) if not hit.event.endswith("the-end")]
+    return [hit for hit in stored(redis, address) if not hit.event.startswith("the-end")]
 
 
 def seen(redis: Redis, address: str, event: str) -> bool:
@@ -143,6 +147,29 @@ def test_hits_are_sent_without_a_beacon(
     page.goto(address)
     page.wait_for_load_state("networkidle")
     assert paths(redis, address, page) == ["/"]
+
+
+def test_what_is_sent_stands_in_the_address_unless_that_would_be_too_long(
+    tracked: Site, visitor: BrowserContext, redis: Redis
+) -> None:
+    address = tracked()
+    page = visitor.new_page()
+    sent: list[tuple[bool, bool]] = []  # whether address and body hold something
+    page.on(
+        "request", lambda r: sent.append(("?" in r.url, bool(r.post_data))) if "/a.gif" in r.url else None
+    )
+    page.goto(address)
+    for title, target in (
+        (100, f"/short?{'%C3%BC' * 99}"),
+        (100, f"/long?{'x' * 3900}"),
+        (512, f"/longer?{'y' * 3900}"),
+    ):
+        page.evaluate(f"document.title = '{'長' * title}', history.pushState({{}}, '', '{target}')")
+        page.evaluate("new Promise(done => setTimeout(done))")
+    by_path = {hit.path: hit for hit in hits(redis, address, page)}
+    assert sent[:4] == [(True, False), (True, False), (True, False), (False, True)]
+    assert len(by_path["/longer"].query) == 3900
+    assert by_path["/longer"].title == "長" * 170  # 512 bytes
 
 
 def test_automation_is_not_counted(tracked: Site, visitor: BrowserContext, redis: Redis) -> None:

@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,18 @@ KILLS = 20 if FULL else 6
 COPIES = 100 if FULL else 60  # of the excerpt in the long log
 
 
-def run(url: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+HITWALL = ("-m", "hitwall")
+IMPATIENT = ("-c", "from tracker import log_import as i; i.PATIENCE = 1; import hitwall.cli as c; c.main()")
+
+
+def run(
+    url: str, *arguments: str, program: Sequence[str] = HITWALL, **settings: str
+) -> subprocess.Popen[bytes]:
     """A `hitwall` command in a process of its own."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("HITWALL_")}
     environ |= {"REDIS_URL": url, "HITWALL_KEEP_HOUR": "0", "HITWALL_KEEP_DAY": "0", **settings}
     return subprocess.Popen(
-        [sys.executable, "-m", "hitwall", *arguments],
+        [sys.executable, *program, *arguments],
         env=environ,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -127,7 +133,8 @@ def test_an_import_shows_what_is_counted_when_it_ends(redis: Redis, redis_url: s
 def test_an_import_without_redis_ends_with_a_sentence(free_port: int, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     log.write_text(line("/"))
-    process = run(f"redis://127.0.0.1:{free_port}/0", "import", str(log), "--site", SITE)
+    nowhere = f"redis://127.0.0.1:{free_port}/0"
+    process = run(nowhere, "import", str(log), "--site", SITE, program=IMPATIENT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in err.decode()
