@@ -16,7 +16,11 @@ from tests.bench.summary import summary, verdict
 from tests.service import ROOT
 
 INSTALLATION = 1.5  # minutes that `make bench` takes on a fresh machine before it measures
-PART = Part("Counting", "How to read it.", [("Hits a second", "9 (8 to 11)", "≥ 10"), ("Memory", "3 MB", "")])
+PART = Part(
+    "Counting",
+    "How to read it.",
+    [("Hits a second", "9 (8 to 11)", "≥ 10"), ("CPU", "3 s", "≤ 2 s"), ("Memory", "3 MB", "")],
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,8 @@ PART = Part("Counting", "How to read it.", [("Hits a second", "9 (8 to 11)", "�
         ("-0.1 ms", "< 5 ms", "reached"),
         ("12,345/s", "≥ 12,000", "reached"),
         ("12.6 min", "≤ 15 min", "reached"),
+        ("1.38", "1 to 4", "reached"),
+        ("4.2", "1 to 4", "missed"),
         ("—", "≥ 1", "not measured"),
         ("3 ms", "soon", "—"),
     ],
@@ -50,6 +56,7 @@ def test_the_page_begins_with_every_figure_that_has_an_aim_reached_or_not() -> N
     text = page.page([("CPU", "slow")], {"counting": PART, "edge": "no nginx"}, timedelta(minutes=4))
     top = text.partition("## The machine")[0]
     assert "| Counting: hits a second | 9 (8 to 11) | ≥ 10 | missed |" in top
+    assert "| Counting: CPU | 3 s | ≤ 2 s | missed |" in top
     assert "| edge: all of it | — |  | not measured |" in top
     assert "| The whole benchmark: it took | 4.0 min | ≤ 15 min | reached |" in top
     assert "Memory" not in top

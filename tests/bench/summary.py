@@ -36,25 +36,32 @@ def _rows(name: str, part: Part | str) -> Iterator[Cells]:
     for _, group in groupby(told, lambda row: row[0].partition(f" {MORE}")[0]):
         rows = list(group)
         what, *rest = next((row for row in rows if row[3] != REACHED), rows[-1])
-        yield f"{part.title}: {what[0].lower() + what[1:]}", *rest
+        small = what if what[1:2].isupper() else what[0].lower() + what[1:]  # CPU stays CPU
+        yield f"{part.title}: {small}", *rest
 
 
 def verdict(figure: str, aim: str) -> str:
     """`reached`, `missed`, `not measured` where the figure holds no number, a dash where the aim holds none.
 
     Both are read as a person reads them: `31,602 (28,565 to 34,527)` against `≥ 25,000`, `0.3 s` against
-    `≤ 200 ms`, `0 of 900` against `0`, `1.2 ms, 3 ms` against one aim or as many.
+    `≤ 200 ms`, `0 of 900` against `0`, `1.2 ms, 3 ms` against one aim or as
+    many, `1.4` against `1 to 4`.
     """
     figures = [_number(one) for one in BRACKETS.sub("", figure).split(", ")]
-    aims = [(one[0] if one[0] in HOLDS else "=", _number(one)) for one in aim.split(", ")]
-    held = []
-    for value, (sign, wanted) in zip(figures, cycle(aims), strict=False):
-        if value is None:
-            return "not measured"
-        if wanted is None:
-            return UNKNOWN
-        held.append(HOLDS[sign](value, wanted))
+    wanted = [_bounds(one) for one in aim.split(", ")]
+    if None in figures or None in wanted:
+        return "not measured" if None in figures else UNKNOWN
+    pairs = zip(figures, cycle(wanted), strict=False)
+    held = [all(HOLDS[sign](value, bound) for sign, bound in bounds or ()) for value, bounds in pairs]
     return REACHED if all(held) else "missed"
+
+
+def _bounds(aim: str) -> list[tuple[str, float]] | None:
+    """What has to hold for `≤ 4`, `0` or `1 to 4`: signs and numbers; None where there is no number."""
+    low, _, high = aim.partition(" to ")
+    signs = "≥≤" if high else aim[0] if aim[:1] in HOLDS else "="
+    numbers = [_number(text) for text in ([low, high] if high else [low])]
+    return [(sign, n) for sign, n in zip(signs, numbers, strict=True) if n is not None] or None
 
 
 def _number(text: str) -> float | None:
