@@ -20,7 +20,9 @@ from tests.waiting import POLL, until
 
 SECONDS = 60  # of load
 WARM_UP = 3  # seconds of load before anything is measured
-RATE = 38_000  # hits a second that are sent; nginx alone would answer more than twice as many
+RATES = range(38_000, 8_000, -4_000)  # hits a second that are tried; nginx alone would answer twice as many
+TRIAL = 5  # seconds
+SLACK = 0.5  # seconds after the end of a trial by which all of it is counted where its rate can be held
 AIM = 30_000  # hits a second
 COST = 0.06  # CPU seconds for 1,000 hits, of all processes but the load's
 BEHIND = 2.0  # seconds after the last answer
@@ -28,9 +30,10 @@ LATEST = 30.0  # seconds after it; what is not counted by then is told as lost
 
 READING = f"""\
 nginx runs with the configuration that we ship, in the mode in which it answers the pixel itself and writes a
-log; one `hitwall follow --edge` reads that, one counter counts. wrk sends {RATE:,} varied hits a second over
-{CONNECTIONS} keep-alive connections for {SECONDS} s; it and all the rest share this machine. *Lost* is what
-was answered with success and is not counted {LATEST:.0f} s after the last answer."""
+log; one `hitwall follow --edge` reads that, one counter counts. wrk sends varied hits over {CONNECTIONS}
+keep-alive connections for {SECONDS} s; it and all the rest share this machine. Of {RATES[0]:,} hits a second and
+less, in steps of {-RATES.step:,}, it sends as many as are all counted {SLACK:g} s after a trial of {TRIAL} s.
+*Lost* is what was answered with success and is not counted {LATEST:.0f} s after the last answer."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,24 @@ def follow(service: Service, log: Path) -> "subprocess.Popen[bytes]":
 def measure(plan: Path) -> Part:
     """One long load, and what is left to do after it."""
     with edge() as (stage, front):
-        warm = load(front.base, plan, WARM_UP, RATE)
+        warm = load(front.base, plan, WARM_UP, RATES[-1])
         until(lambda: stage.counted() >= warm.answers, PATIENCE)
-        done = _round(stage, front, plan)
-    return Part("The edge", READING, _rows(done))
+        rate = next((rate for rate in RATES if _is_held(stage, front, plan, rate)), RATES[-1])
+        done = _round(stage, front, plan, SECONDS, rate)
+    return Part("The edge", READING, [("Hits sent a second", f"{rate:,}", ""), *_rows(done)])
 
 
-def _round(stage: Stage, front: Nginx, plan: Path) -> Round:
+def _is_held(stage: Stage, front: Nginx, plan: Path, rate: int) -> bool:
+    """Whether a trial of that rate is counted nearly as soon as it is over."""
+    before = stage.counted()
+    done = _round(stage, front, plan, TRIAL, rate)
+    until(lambda: stage.counted() >= before + done.answered, PATIENCE)
+    return done.behind <= SLACK and done.load.answers >= 0.98 * rate * TRIAL
+
+
+def _round(stage: Stage, front: Nginx, plan: Path, seconds: int, rate: int) -> Round:
     counted, cpu, size = stage.counted(), stage.cpu(), os.stat(front.hits).st_size
-    seen = load(front.base, plan, SECONDS, RATE)
+    seen = load(front.base, plan, seconds, rate)
     ended, goal = time.monotonic(), counted + seen.answers - seen.refused
     while stage.counted() < goal and time.monotonic() - ended < LATEST:
         time.sleep(POLL)
