@@ -47,6 +47,8 @@ class Ordinary(PyWSGIHandler):  # type: ignore[misc]
         self.environ = self.get_environ() | {HANDED_OVER: None}
         self.application = self.server.application
         self.handle_one_response()
+        if self.wsgi_input.position < head.length:  # its rest may still come, and is no request
+            self.close_connection = True
         if self.taker is not None:
             taken = _socket.socket(fileno=self.socket.detach())
             taken.setblocking(False)
@@ -55,6 +57,10 @@ class Ordinary(PyWSGIHandler):  # type: ignore[misc]
 
     def _headers(self) -> Iterable[tuple[str, str]]:
         return self.headers.fields.items()  # type: ignore[no-any-return]
+
+    def _connection_upgrade_requested(self) -> bool:
+        """Never: pywsgi would give the view the bare connection, and then read the body a second time."""
+        return False
 
     def process_result(self) -> None:
         super().process_result()

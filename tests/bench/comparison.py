@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench import columns, imports, redis_benchmark
 from tests.bench.columns import Run
-from tests.bench.edge import RATE
+from tests.bench.edge import RATES
 from tests.bench.imports import LINES
 from tests.bench.redis_benchmark import COMMANDS
 from tests.bench.report import Cells, Part, Row
@@ -32,7 +32,7 @@ READING = f"""\
 Every row was measured {ROUNDS} times, in turns with the others; each time all its processes were started
 anew on empty data. wrk sends varied hits over {CONNECTIONS} keep-alive connections with {THREADS} threads
 for {SECONDS} s, as fast as they are answered, and shares the machine with all that is measured; the edge
-gets {RATE:,} a second, because its nginx would answer more than can be counted meanwhile.
+gets {RATES[0]:,} a second, because its nginx would answer more than can be counted meanwhile.
 *Stored and counted* are hits that were answered with success, divided by the time from the first request
 until the last of them was counted in all summaries, hits and bytes, in hour, day and month; for nginx it is
 lines in its log. *Lost* is answered with success and never counted, over all rounds; up to {CONNECTIONS}

@@ -31,8 +31,8 @@ LATEST = 30.0  # seconds after it; what is not counted by then is told as lost
 READING = f"""\
 nginx runs with the configuration that we ship, in the mode in which it answers the pixel itself and writes a
 log; one `hitwall follow --edge` reads that, one counter counts. wrk sends varied hits over {CONNECTIONS}
-keep-alive connections for {SECONDS} s; it and all the rest share this machine. Of {RATES[0]:,} hits a second and
-less, in steps of {-RATES.step:,}, it sends as many as are all counted {SLACK:g} s after a trial of {TRIAL} s.
+keep-alive connections for {SECONDS} s; it and all the rest share this machine. Of {RATES[0]:,} hits a second
+and less, in steps of {-RATES.step:,}, it sends as many as are counted {SLACK:g} s after a trial of {TRIAL} s.
 *Lost* is what was answered with success and is not counted {LATEST:.0f} s after the last answer."""
 
 

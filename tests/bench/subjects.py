@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from tests.bench import usage
 from tests.bench.by_hand import TOTAL, by_hand
-from tests.bench.edge import RATE, edge
+from tests.bench.edge import RATES, edge
 from tests.bench.empty_gif import empty_gif
 from tests.bench.stage import hitwall, redis_server
 
@@ -49,7 +49,7 @@ def pixel(workers: int) -> Iterator[Subject]:
 @contextmanager
 def our_edge() -> Iterator[Subject]:
     with edge() as (stage, front):
-        yield Subject(front.base, list(stage.pids.values()), stage.counted, RATE)
+        yield Subject(front.base, list(stage.pids.values()), stage.counted, RATES[0])
 
 
 @contextmanager
