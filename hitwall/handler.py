@@ -17,12 +17,13 @@ from gevent.event import Event
 from hitwall.head import Head, Refused, refusal
 from hitwall.incoming import PIECE, Incoming
 from hitwall.ordinary import Ordinary
-from tracker.answers import Answer, counted
+from tracker.answers import Answer, counted, refused
 from tracker.headers import HEAD_BYTES
 
 IDLE = 30  # seconds in which a request has to come, or silent connections would fill the pool
 BODY = 4  # times as long for the body: 8 MB come in two minutes at 70 kB/s
 PIXEL = "/a.gif"
+FAILED = refused("GET", 500, "not stored: a fault of ours")
 
 
 class Door(Protocol):
@@ -105,9 +106,13 @@ class Handler(Ordinary):
         if head.length:
             environ["wsgi.input"] = BytesIO(self.rfile.read(head.length))
         self._owes = True
-        answer = door.take(environ, self.told)
-        if answer is not None:
-            self._pay(answer.wire(self._connection(), int(time.time())))
+        answer: Answer | None = FAILED  # should the door raise: the page stays whole, and the log tells why
+        try:
+            answer = door.take(environ, self.told)
+        finally:
+            if answer is not None:
+                self.close_connection |= answer is FAILED
+                self._pay(answer.wire(self._connection(), int(time.time())))
 
     def told(self, is_stored: bool) -> None:
         """What became of a hit. Its answer goes out while this connection waits for the next request."""

@@ -19,7 +19,7 @@ METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 # A target is a path or a whole address; CONNECT's is neither. https://www.rfc-editor.org/rfc/rfc9112#section-3
 TARGET = re.compile(r"/|https?://|\*")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-HOST = re.compile(r"[^\s/?#@\\<>\"]+")
+HOST = re.compile(r"[^\s/?#@\\<>\"]{1,300}")  # a name has 253 at most
 LENGTH = re.compile(r"[0-9]{1,15}")
 ONCE = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_HOST"}  # two of them mean two things to two servers
 REFUSALS = {
