@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
-from socket import SHUT_RD
+from socket import SHUT_RD, SHUT_RDWR
 from typing import Any, Protocol
 
 import gevent
@@ -85,8 +85,8 @@ class Handler(Ordinary):
             self._take(head, query, self.door)
             return
         self.since = float("inf")
+        self.socket.settimeout(IDLE if head.length else None)  # a body may never come
         if head.length:
-            self.socket.settimeout(IDLE)  # a body may never come
             self.since, self.patience = time.monotonic(), BODY  # or a byte at a time
         self.answer(head)
 
@@ -146,8 +146,13 @@ class Handler(Ordinary):
             self._is_paid()
 
     def _pay_rest(self, rest: bytes) -> None:
-        with suppress(OSError):
+        self.socket.settimeout(IDLE)
+        try:
             self.socket.sendall(rest)
+        except OSError:  # gone, or it takes not even so little; behind half an answer none may follow
+            self.close_connection = True
+            with suppress(OSError):
+                self.socket.shutdown(SHUT_RDWR)
         self._is_paid()
 
     def _is_paid(self) -> None:

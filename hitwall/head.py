@@ -12,6 +12,7 @@ MOST_LINE = 8_192  # bytes of the request line; one of so many is too long
 MOST_BYTES = 32_768  # of all header lines of a request together
 MOST_LINES = 100
 MOST_BODY = 16 * 1024 * 1024  # bytes; the API takes half of it, and what is not read has to be read away
+MOST_HOST = 300  # characters; a name has 253
 CACHED = 1024  # names of headers, and hosts, that are known to be right
 CONTROLS = bytes([*range(9), *range(10, 32), 127])  # all but the tab, which only a header may hold
 VERSIONS = {"HTTP/1.1", "HTTP/1.0"}
@@ -19,7 +20,7 @@ METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 # A target is a path or a whole address; CONNECT's is neither. https://www.rfc-editor.org/rfc/rfc9112#section-3
 TARGET = re.compile(r"/|https?://|\*")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-HOST = re.compile(r"[^\s/?#@\\<>\"]{1,300}")  # a name has 253 at most
+HOST = re.compile(r"[^\s/?#@\\<>\"]+")
 LENGTH = re.compile(r"[0-9]{1,15}")
 ONCE = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "HTTP_HOST"}  # two of them mean two things to two servers
 REFUSALS = {
@@ -52,7 +53,7 @@ def read(text: bytes) -> Head:
     """A whole head without the blank line at its end. Raises Refused, or ValueError where it is none."""
     method, target, version, fields = _parts(text)
     host = fields.get("HTTP_HOST", "-" if version == "HTTP/1.0" else "")
-    if not _is_host(host):
+    if len(host) > MOST_HOST or not _is_host(host):
         raise ValueError("no host")
     length = 0
     if "CONTENT_LENGTH" in fields or "HTTP_TRANSFER_ENCODING" in fields:

@@ -87,10 +87,16 @@ class Ordinary(PyWSGIHandler):  # type: ignore[misc]
     def _write_with_headers(self, data: bytes) -> None:
         self.headers_sent = True
         self.finalize_headers()
+        if self.command == "HEAD":  # a body, its end in chunks too, would be read as the next answer
+            data, self.response_use_chunked = b"", False
         lines = [b"%b: %b" % pair for pair in self.response_headers]
         if data and self.response_use_chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self._sendall(b"\r\n".join([b"HTTP/1.1 " + self.status, *lines, b"", data]))
+
+    def _write(self, data: bytes) -> None:
+        if self.command != "HEAD":
+            super()._write(data)
 
     def log_request(self) -> None:
         """Nothing: a line for each hit would cost more than storing it."""

@@ -25,8 +25,8 @@
 --
 -- Publishes MessagePack: {summaries, from, to, hits, recent, entries, quiet} with
 -- entries = {summary, bucket, distinct labels, 1 where capped, {label, hits, bytes, …}} in totals.
--- Returns 1; 0 where another counter has moved a cursor before; -1 where a cursor is lost: there is none, and
--- yet a counter that the batch adds to.
+-- Returns 1; 0 where another counter has moved a cursor before, or the hits are gone; -1 where a cursor is lost:
+-- there is none, and yet a counter that the batch adds to.
 local MOST = 2 ^ 53 -- a sum stays there: beyond it numbers are not exact
 local CHUNK = 2000 -- fields of one command; unpack fails beyond some 8,000 values
 local SMALL = 1000 -- numbers below it come again and again, and have their text made once
@@ -53,6 +53,12 @@ for _, cursor in ipairs(read(KEYS[1], summaries)) do
   if (cursor or '0-0') ~= from then
     return 0
   end
+end
+
+-- A batch from the beginning may have been read of a log that is gone since, with all else in Redis: after
+-- FLUSHALL. Any other batch does not find its cursor then.
+if from == '0-0' and not call('XRANGE', KEYS[3], to, to)[1] then
+  return 0
 end
 
 -- Numbers as text: redis formats a number among the arguments with %.17g, which takes longer than all else here.

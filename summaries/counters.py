@@ -41,6 +41,15 @@ class Batch:
     now: datetime = EPOCH  # what has expired by then is not counted any more
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A batch as Redis takes it: the keys of the call, and its MessagePack."""
+
+    site: str
+    keys: list[str]
+    text: bytes
+
+
 @dataclass
 class Snapshot:
     """Cursors and tallies read at one moment."""
@@ -68,6 +77,10 @@ class Counters:
 
         Raises LostCursor where nothing is counted by its cursors, but something by its counters.
         """
+        return self.send(self.pack(batch))
+
+    def pack(self, batch: Batch) -> Packed:
+        """The batch as apply.lua takes it."""
         kinds = keys.cursor, keys.live, keys.raw, keys.trimmed
         places = Places([key(batch.site) for key in kinds])
         items = [item for share in shares(batch.sums.runs) for item in self._items(batch, share, places)]
@@ -79,10 +92,14 @@ class Counters:
         quiet = int(len(batch.sums.runs) > WIDEST)
         head = [batch.summaries, batch.start, batch.end, self._most]
         tail = [items, active, batch.fresh, batch.recent, quiet]
-        packed = msgpack.packb(head + tail, use_bin_type=False)
-        applied = self._ask(places.keys, lambda: self._apply(keys=places.keys, args=[packed]))
+        return Packed(batch.site, places.keys, msgpack.packb(head + tail, use_bin_type=False))
+
+    def send(self, packed: Packed) -> bool:
+        """See `apply`."""
+        names = packed.keys
+        applied = self._ask(names, lambda: self._apply(keys=names, args=[packed.text]))
         if applied < 0:
-            raise LostCursor(batch.site)
+            raise LostCursor(packed.site)
         return bool(applied)
 
     def _items(self, batch: Batch, share: Share, places: "Places") -> Iterable[list[Any]]:

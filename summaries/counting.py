@@ -1,16 +1,18 @@
 """Counting: `step` counts one batch of one site."""
 
-import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import inf
+from typing import Any
 
 from redis import Redis
 
+from summaries.ahead import Ahead, Folded, Kept
 from summaries.alignment import Alignment
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
@@ -18,17 +20,20 @@ from summaries.counters import UNREADABLE, Batch, Counters, LostCursor
 from summaries.counting_report import CountingReport
 from summaries.fold import Sums, fold, nobody
 from summaries.hooks import Hook
+from summaries.no_gc import no_gc
 from summaries.recent import recent, since
 from tracker.canary import KEPT
 from tracker.hit import CANARY, Hit
 from tracker.nodes import NodeAway
-from tracker.raw import START, RawLog, milliseconds, oldest, order
+from tracker.raw import START, RawLog, milliseconds, oldest, order, read_entry
 from tracker.seldom import Seldom
 from tracker.settings import Settings
 
 log = logging.getLogger(__name__)
 
 BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 35 ms
+LARGEST = 5000  # hits of a batch; the more together, the more visitors and paths repeat
+SECONDS = 0.08  # that one apply may keep Redis busy: so long a hit at the door may wait for it
 
 
 @dataclass(frozen=True)
@@ -37,19 +42,6 @@ class Step:
 
     hits: int = 0
     lag: float = 0.0
-
-
-@contextmanager
-def paused() -> Iterator[None]:
-    """Without the search for circles (gc): a batch has 20,000 objects and none, and it took a fifth."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @dataclass
@@ -68,6 +60,11 @@ class Counting:
     _sites: set[str] = field(default_factory=set)  # all that were seen at the last look
     _cursors: dict[str, dict[str, str]] = field(default_factory=dict)  # site -> summary -> id
     _unreadable: dict[str, Seldom] = field(default_factory=dict)  # site -> entries; bound: the sites
+    _size: int = BATCH  # of the next batch of a site that is behind, hits
+    _ahead: Ahead = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ahead = Ahead(self.raw)
 
     @classmethod
     def of(cls, settings: Settings, redis: Redis) -> "Counting":
@@ -88,53 +85,81 @@ class Counting:
         """The id up to which every summary has counted: after it there is work for some."""
         return oldest(self._positions(site).values())
 
-    def step(self, site: str, limit: int = BATCH) -> Step:
+    def step(self, site: str, limit: int = 0) -> Step:
         """Count at most `limit` hits of a site for every group of summaries with one cursor.
 
+        0 stands for as many as Redis takes in SECONDS, BATCH to LARGEST.
         Those behind are led up to the foremost, never past it: so they join.
         """
-        with paused():
+        with no_gc():
             return self._step(site, limit)
 
     def _step(self, site: str, limit: int) -> Step:
         positions = self._positions(site)
-        lead = max(positions.values(), key=order)
-        done = [Step()]
-        for start in sorted(set(positions.values()), key=order):
+        starts = sorted(set(positions.values()), key=order)
+        if len(starts) == 1:
+            return self._count(site, limit, starts[0])
+        done = []
+        for start in starts:
+            upto = "+" if start == starts[-1] else starts[-1]
             names = [name for name in self.hooks if positions[name] == start]
-            upto = "+" if start == lead else lead
-            done.append(self._count(site, names, start, (limit, upto)))
+            found = self.raw.unread(site, start, limit or self._size, upto)
+            folded = self._fold(site, names, start, found)
+            done.append(self._counted(folded, self._apply) if folded else Step())
         return Step(max(step.hits for step in done), max(step.lag for step in done))
 
-    def _count(self, site: str, names: list[str], start: str, bounds: tuple[int, str]) -> Step:
-        entries = self.raw.after(site, start, *bounds)
-        if not entries:
-            return Step()
+    def _count(self, site: str, limit: int, start: str) -> Step:
+        """Of summaries that all stand there. Who is behind works ahead; a few hits are counted at once."""
+        names, size = list(self.hooks), limit or self._size
+        ready = self._ahead.take(site, names, start, limit)
+        if ready is None:
+            found = self.raw.unread(site, start, size)
+            folded = self._fold(site, names, start, found)
+            if folded is None:
+                return Step()
+            ready = Kept(folded, None, limit, len(found) >= size)
+        if not (ready.is_full and self._ahead.is_free()):
+            return self._counted(ready.folded, self._apply)
+        fold = partial(self._fold, site, names)
+        return self._counted(ready.folded, lambda _: self._ahead.apply(ready, size, self._apply, fold))
+
+    def _fold(self, site: str, names: list[str], start: str, found: list[Any]) -> Folded | None:
+        """A batch of these entries, which come after `start`; None where there are none."""
+        if not found:
+            return None
+        entries = list(map(read_entry, found))
         end, hits = entries[-1][0], [hit for _, hit in entries if hit]
         hooks = {name: self.hooks[name] for name in names}
         sums = fold(hits, hooks, self.calendar, self.apart) if site != CANARY else Sums(hits)
         oldest = since(end)
         fresh = [hit for hit in sums.people if hit.at > oldest]
         batch = Batch(site, names, start, end, sums, recent(fresh), len(fresh), datetime.now(UTC))
-        begun = time.monotonic()
-        if not self._apply(batch):
-            self._cursors.pop(site, None)  # see where they stand
-            return Step()
-        seconds = time.monotonic() - begun
-        self._positions(site).update(dict.fromkeys(names, end))
-        self._report(site, sums, len(entries) - len(hits))
-        lag = max(0.0, time.time() - order(entries[0][0])[0] / 1000)
-        if "server" in names:  # others that catch up count the same hits again
-            self.report.counted(site, len(entries), seconds, lag)
-        return Step(len(entries), lag)
+        packed = self.counters.pack(batch)
+        return Folded(batch, packed, entries[0][0], len(entries), len(entries) - len(hits))
 
-    def _apply(self, batch: Batch) -> bool:
-        """False where another counter was first, or a cursor had to be put in its place."""
+    def _counted(self, folded: Folded, apply: Callable[[Folded], float | None]) -> Step:
+        """See that the batch is applied, and tell of it."""
+        batch, site, seconds = folded.batch, folded.batch.site, None
         try:
-            return self.counters.apply(batch)
+            seconds = apply(folded)
         except LostCursor:
-            self.alignment.restore(batch.site, batch.summaries)
-            return False
+            self.alignment.restore(site, batch.summaries)
+        if seconds is None:
+            self.reread(site)  # see where they stand
+            return Step()
+        self._positions(site).update(dict.fromkeys(batch.summaries, batch.end))
+        self._report(site, batch.sums, folded.unreadable)
+        if folded.entries >= BATCH:
+            self._size = max(BATCH, min(LARGEST, int(folded.entries * SECONDS / max(seconds, 1e-6))))
+        lag = max(0.0, time.time() - order(folded.first)[0] / 1000)
+        if "server" in batch.summaries:  # others that catch up count the same hits again
+            self.report.counted(site, folded.entries, seconds, lag)
+        return Step(folded.entries, lag)
+
+    def _apply(self, folded: Folded) -> float | None:
+        """The seconds it took; None where another counter was first. Raises LostCursor."""
+        begun = time.monotonic()
+        return time.monotonic() - begun if self.counters.send(folded.packed) else None
 
     def _positions(self, site: str) -> dict[str, str]:
         if site not in self._cursors:
@@ -168,6 +193,7 @@ class Counting:
 
     def reread(self, site: str = "") -> None:
         """Forget where the cursors stood, of one site or of all: somebody else may have moved them."""
+        self._ahead.drop(site)
         if site:
             self._cursors.pop(site, None)
         else:

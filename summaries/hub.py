@@ -96,7 +96,7 @@ class Hub:
         self._streams.join(self._last)
 
     def _finish(self) -> None:
-        for watched in self._sites.values():
+        for watched in list(self._sites.values()):  # a signal may do the same meanwhile
             for feed in watched.feeds.values():
                 feed.close()
                 self._streams.tell(feed)
@@ -130,7 +130,7 @@ class Hub:
     def _listen(self) -> None:
         """Take in announcements, until there are none for a moment or a frame is due."""
         apart = self._streams.apart(APART)
-        dues = [feed.due(apart) for w in self._sites.values() for feed in w.feeds.values() if feed.picture]
+        dues = [feed.due(apart) for w in [*self._sites.values()] for feed in w.feeds.values() if feed.picture]
         self._subscription.listen(self._sites, max(0.0, min([TICK, *dues])))
 
     def _lost(self, error: RedisError) -> None:

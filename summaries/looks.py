@@ -19,15 +19,19 @@ def looks_at(look: Look) -> Callable[[Asked], Asked]:
     """
 
     def mark(asked: Asked) -> Asked:
-        setattr(asked, LOOK, look)
+        setattr(asked, LOOK, (asked, look))
         return asked
 
     return mark
 
 
 def look_of(asked: Callable[[Hit], Any]) -> Look | None:
-    """What the function looks at; None where only it knows."""
-    return getattr(asked, LOOK, None)
+    """What the function looks at; None where only it knows.
+
+    What functools.wraps has made of another has its attributes, and may look at more.
+    """
+    marked, look = getattr(asked, LOOK, (None, None))
+    return look if marked is asked else None
 
 
 def minute_of(hit: Hit) -> datetime:

@@ -88,9 +88,7 @@ class Streams:
                     self._write(viewer)
                 self._stretches.pause()
             self._attend()
-        for viewer in list(self._behind):
-            if time.monotonic() - viewer.since < STUCK:
-                break
+        while self._behind and time.monotonic() - (viewer := next(iter(self._behind))).since >= STUCK:
             self._drop(viewer)
 
     def _attend(self) -> None:

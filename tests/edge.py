@@ -74,6 +74,21 @@ def follower(redis: Redis, path: Path) -> Follower:
     return Follower(path, lambda log: EdgeImport(redis, raw, log, reader))
 
 
+def catch_up(one: Follower) -> None:
+    """Until twice nothing is new."""
+    while one.poll() or one.poll():
+        pass
+
+
+def add(path: Path, text: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(text)
+
+
+def pages(numbers: Any) -> list[str]:
+    return [f"/{n}" for n in sorted(numbers)]
+
+
 def stored(redis: Redis) -> list[str]:
     """The paths of all sites' raw hits, numbers first by size."""
     return sorted((hit.path for hit in hits(redis)), key=lambda path: (len(path), path))
@@ -109,4 +124,5 @@ def refused(redis: Redis) -> dict[str, int]:
     return found
 
 
-__all__ = ["edge_reader", "follower", "following", "hits", "line", "lines", "refused", "stored"]
+__all__ = ["add", "catch_up", "edge_reader", "follower", "following", "hits", "line", "lines", "pages"]
+__all__ += ["refused", "stored"]

@@ -18,6 +18,7 @@ from summaries.frame import Picture, Rate, wanted
 from summaries.hooks import in_calendar
 from summaries.recent import recent
 from tests.hits import NOW, PROPERTY, SITE, generated_hits, hit
+from tests.logged import Logged
 from tracker import keys
 from tracker.hit import Hit
 from tracker.raw import START
@@ -79,7 +80,7 @@ def test_law_3_counters_equal_a_recount_under_any_batching(
     redis: Redis, hits: list[Hit], sizes: list[int], most: int
 ) -> None:
     redis.flushdb()
-    counters = Counters(redis, BERLIN, most)
+    counters = Logged(redis, BERLIN, most)
     done = 0
     for size in [*sizes, len(hits)]:
         part = hits[done : done + size]
@@ -95,7 +96,7 @@ def test_law_3_counters_equal_a_recount_under_any_batching(
 @PROPERTY
 def test_law_3_a_batch_applied_twice_is_counted_once(redis: Redis, hits: list[Hit]) -> None:
     redis.flushdb()
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     assert counters.apply(batch(hits, START, "5-0")) is True
     before = everything(redis)
     assert counters.apply(batch(hits, START, "5-0")) is False
@@ -105,7 +106,7 @@ def test_law_3_a_batch_applied_twice_is_counted_once(redis: Redis, hits: list[Hi
 
 
 def test_law_3_a_batch_is_counted_for_all_of_its_summaries_or_none(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     assert counters.apply(batch([hit()], START, "1-0", ["url"]))
     before = everything(redis)
     assert not counters.apply(batch([hit()], START, "1-0", ["server", "url"]))
@@ -117,7 +118,7 @@ def test_law_3_a_batch_is_counted_for_all_of_its_summaries_or_none(redis: Redis)
 def test_law_3_a_batch_that_meets_something_foreign_is_counted_once_and_what_it_met_is_kept(
     redis: Redis,
 ) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     assert counters.apply(batch([hit("/a", bytes=3), hit("/b")], START, "1-0"))
     day, month = (keys.counter(SITE, "hits", "url", BERLIN.bucket(kind, NOW)) for kind in ("day", "month"))
     redis.set(day, "theirs")
@@ -132,7 +133,7 @@ def test_law_3_a_batch_that_meets_something_foreign_is_counted_once_and_what_it_
 
 
 def test_law_3_without_a_cursor_nothing_is_added_to_what_is_counted(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     assert counters.apply(batch([hit()], START, "1-0"))
     redis.delete(keys.cursor(SITE))
     before = everything(redis)
@@ -142,8 +143,19 @@ def test_law_3_without_a_cursor_nothing_is_added_to_what_is_counted(redis: Redis
     assert counters.apply(batch([hit(at=NOW + timedelta(days=40))], START, "2-0")) is True  # none of these
 
 
+@pytest.mark.parametrize("since", [[], ["5-0", "6-0"]], ids=["nothing since", "hits since"])
+def test_law_3_a_batch_that_was_read_before_redis_was_emptied_is_not_counted_after_it(
+    redis: Redis, since: list[str]
+) -> None:
+    for name in since:
+        redis.xadd(keys.raw(SITE), {"hit": "{}"}, name)
+    before = everything(redis)
+    assert not Counters(redis, BERLIN, MANY).apply(batch([hit()], START, "1-0"))
+    assert everything(redis) == before
+
+
 def test_sums_stay_at_what_lua_adds_exactly(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     for n in range(5):
         assert counters.apply(batch([hit(bytes=2**52)] * 2, f"{n}-0", f"{n + 1}-0"))
     key = keys.counter(SITE, "bytes", "url", BERLIN.bucket("day", NOW))
@@ -186,7 +198,7 @@ def test_law_5_a_picture_that_took_each_announcement_is_the_picture_read_anew(
     redis: Redis, hits: list[Hit], steps: list[tuple[bool, int]], kind: str, most: int
 ) -> None:
     redis.flushdb()
-    counters = Counters(redis, BERLIN, most)
+    counters = Logged(redis, BERLIN, most)
     wall = Wall(redis, counters, kind)
     groups = {True: LATE, False: [name for name in HOOKS if name not in LATE]}
     done = {True: 0, False: 0}
@@ -211,7 +223,7 @@ def test_law_5_top_lists_are_right_after_batches_of_more_labels_than_they_show(
     redis: Redis, batches: list[list[int]]
 ) -> None:
     redis.flushdb()
-    counters = Counters(redis, BERLIN, 20)
+    counters = Logged(redis, BERLIN, 20)
     wall = Wall(redis, counters, "day")
     counted: list[Hit] = []
     for n, numbers in enumerate(batches):
@@ -226,7 +238,7 @@ def test_law_5_top_lists_are_right_after_batches_of_more_labels_than_they_show(
 
 
 def test_law_5_an_announcement_that_was_missed_or_heard_before_changes_no_picture(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     wall = Wall(redis, counters, "hour")
     for n in range(3):
         assert counters.apply(batch([hit(f"/{n}")], f"{n}-0", f"{n + 1}-0"))
@@ -243,7 +255,7 @@ def test_law_5_an_announcement_that_was_missed_or_heard_before_changes_no_pictur
 
 
 def test_only_what_was_counted_is_announced_and_a_wide_batch_only_that_it_was(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     wall = Wall(redis, counters, "hour")
     wide = [hit(at=NOW + timedelta(hours=n)) for n in range(WIDEST + 1)]
     counters.apply(batch([hit("/a")], START, "1-0"))
@@ -263,7 +275,7 @@ def test_only_what_was_counted_is_announced_and_a_wide_batch_only_that_it_was(re
 
 
 def test_law_10_labels_beyond_the_cap_count_under_other_and_totals_stay_exact(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, 2)
+    counters = Logged(redis, BERLIN, 2)
     counters.apply(batch([hit(f"/{n}", bytes=1) for n in "abcabd"], START, "1-0"))
     counters.apply(batch([hit(f"/{n}") for n in "aeb"], "1-0", "2-0"))
     bucket = BERLIN.bucket("day", NOW)
@@ -274,7 +286,7 @@ def test_law_10_labels_beyond_the_cap_count_under_other_and_totals_stay_exact(re
 
 
 def test_counters_expire_with_their_bucket_and_those_of_months_never(redis: Redis) -> None:
-    Counters(redis, BERLIN, MANY).apply(batch([hit(bytes=3)], START, "1-0"))
+    Logged(redis, BERLIN, MANY).apply(batch([hit(bytes=3)], START, "1-0"))
     seconds = int(redis.time()[0])
     for kind, measure in ((kind, measure) for kind in KINDS for measure in keys.MEASURES):
         bucket = BERLIN.bucket(kind, NOW)
@@ -285,7 +297,7 @@ def test_counters_expire_with_their_bucket_and_those_of_months_never(redis: Redi
 
 
 def test_bytes_are_absent_while_they_are_all_0(redis: Redis) -> None:
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     key = keys.counter(SITE, "bytes", "url", BERLIN.bucket("hour", NOW))
     counters.apply(batch([hit("/a"), hit("/b")], START, "1-0"))
     assert not redis.exists(key)
@@ -297,7 +309,7 @@ def test_visitors_of_the_last_minutes_are_active(redis: Redis) -> None:
     def seen(visitor: str, minutes_ago: int) -> Hit:
         return hit(visitor=visitor, at=NOW - timedelta(minutes=minutes_ago))
 
-    counters = Counters(redis, BERLIN, MANY)
+    counters = Logged(redis, BERLIN, MANY)
     assert counters.active(SITE, NOW) == 0
     hits = [seen("a", 0), seen("a", 1), seen("b", 1), seen("c", 4), seen("d", 5), hit()]
     counters.apply(batch(hits, START, "1-0"))
@@ -310,7 +322,7 @@ def test_visitors_of_the_last_minutes_are_active(redis: Redis) -> None:
 
 
 def test_every_key_of_a_batch_is_one_that_keys_knows(redis: Redis) -> None:
-    Counters(redis, BERLIN, MANY).apply(batch([hit(bytes=1, visitor="abcdefgh")], START, "1-0"))
+    Logged(redis, BERLIN, MANY).apply(batch([hit(bytes=1, visitor="abcdefgh")], START, "1-0"))
     found = [keys.parse(key.decode()) for key in redis.scan_iter(count=1000)]
-    assert {key.kind for key in found if key} == {"counter", "cursor", "active"}
+    assert {key.kind for key in found if key} == {"counter", "cursor", "active", "raw"}
     assert None not in found

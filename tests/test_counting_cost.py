@@ -24,6 +24,7 @@ from summaries.hooks import in_calendar
 from summaries.looks import Look, look_of, looks_at
 from summaries.rounds import run
 from tests.hits import CHROME, FIREFOX, NOW, SITE, hit
+from tests.logged import Logged
 from tests.waiting import until
 from tracker import keys
 from tracker.hit import Hit
@@ -153,7 +154,7 @@ def calls(redis: Redis) -> Counter[str]:
 
 @pytest.mark.parametrize("new", [0, 20], ids=["the same visitors", "others each time"])
 def test_the_hundredth_batch_of_a_day_asks_no_more_of_redis_than_the_second(redis: Redis, new: int) -> None:
-    counters = Counters(redis, UTC_CALENDAR, 10_000)
+    counters = Logged(redis, UTC_CALENDAR, 10_000)
     spent: list[Counter[str]] = []
     told: list[int] = []
     with redis.pubsub() as heard:  # type: ignore[no-untyped-call]
@@ -171,7 +172,7 @@ def test_the_hundredth_batch_of_a_day_asks_no_more_of_redis_than_the_second(redi
 
 
 def test_visitors_are_announced_by_their_number_alone(redis: Redis) -> None:
-    counters = Counters(redis, UTC_CALENDAR, 10_000)
+    counters = Logged(redis, UTC_CALENDAR, 10_000)
     with redis.pubsub() as heard:  # type: ignore[no-untyped-call]
         heard.subscribe(keys.live(SITE))
         assert heard.get_message(timeout=5)["type"] == "subscribe"
@@ -185,7 +186,7 @@ def test_visitors_are_announced_by_their_number_alone(redis: Redis) -> None:
 
 
 def test_a_counter_that_has_lost_its_expiry_gets_it_back_with_the_next_batch(redis: Redis) -> None:
-    counters = Counters(redis, UTC_CALENDAR, 10_000)
+    counters = Logged(redis, UTC_CALENDAR, 10_000)
     apply(counters, 0, [1])
     names = [keys.counter(SITE, kind, "url", UTC_CALENDAR.bucket("hour", NOW)) for kind in keys.MEASURES]
     for name in names:

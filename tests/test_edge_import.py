@@ -1,25 +1,22 @@
 """The log of an edge: each line once in the raw log of its site, whatever becomes of log and reader."""
 
 import fcntl
-import gzip
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from redis import ConnectionError, Redis
 
-from tests.edge import edge_reader, follower, line, lines, refused, stored
-from tests.hits import PROPERTY
+from tests.edge import add, catch_up, edge_reader, follower, hits, line, lines, pages, refused, stored
+from tests.service import TIMEOUT
 from tests.waiting import until
 from tracker import edge_import, keys
 from tracker.edge_import import EdgeImport
-from tracker.log_file import BadLog, LogFile
+from tracker.log_file import BadLog, LogFile, turn
 from tracker.log_follow import Follower
 from tracker.log_lines import MAX_LINE
 from tracker.raw import Moved, RawLog
@@ -54,19 +51,9 @@ def start(redis: Redis, log: Path) -> Iterator[Start]:
         one.close()
 
 
-def catch_up(one: Follower) -> None:
-    """Until twice nothing is new."""
-    while one.poll() or one.poll():
+def to_the_end(one: EdgeImport) -> None:
+    while one.step():
         pass
-
-
-def add(path: Path, text: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(text)
-
-
-def pages(numbers: Any) -> list[str]:
-    return [f"/{n}" for n in sorted(numbers)]
 
 
 @pytest.fixture
@@ -143,13 +130,80 @@ def test_what_redis_did_not_take_is_tried_again_and_nothing_is_refused_twice(
     add(log, lines(range(10), SITES) + b"nothing\n")
     raw = Failing(redis, 1, stores)
     one = read(raw)
-    for _ in range(3):
+    for _ in range(SITES - 1):
         with pytest.raises(ConnectionError):
             one.step()
     raw.times = 100
     assert one.step()
     assert stored(redis) == pages(range(10))
     assert refused(redis) == {"bad log line": 1}
+
+
+@pytest.mark.parametrize("stores", [False, True], ids=["not stored", "answer lost"])
+@pytest.mark.parametrize("times", range(6))
+def test_what_was_read_while_redis_did_not_take_the_lines_before_is_stored_behind_them(
+    redis: Redis, log: Path, read: Read, monkeypatch: pytest.MonkeyPatch, times: int, stores: bool
+) -> None:
+    monkeypatch.setattr(edge_import, "MOST", 1200)
+    monkeypatch.setattr(edge_import, "CHUNK", 400)
+    add(log, lines(range(20), SITES))
+    raw = Failing(redis, times, stores)
+    one = read(raw)
+    with pytest.raises(ConnectionError):
+        to_the_end(one)
+    raw.times = 100
+    to_the_end(one)
+    assert stored(redis) == pages(range(20))
+    for site in range(SITES):
+        told = [int(hit.path[1:]) for hit in hits(redis) if hit.site == f"site-{site}.example"]
+        assert told == sorted(told)
+
+
+def test_while_redis_has_lines_the_next_ones_are_read_and_not_sent(
+    redis: Redis, log: Path, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_import, "MOST", 1200)
+    monkeypatch.setattr(edge_import, "CHUNK", 400)
+    add(log, lines(range(20)))
+    read_on, seen = Event(), []
+
+    class Waiting(RawLog):
+        def append_after(self, *args: Any) -> int:
+            seen.append((read_on.wait(TIMEOUT), stored(redis)))
+            return super().append_after(*args)
+
+    one = read(Waiting(redis))
+    take, turns = one._read, count()
+
+    def told() -> Any:
+        found = take()
+        if next(turns) == 1:
+            read_on.set()
+        return found
+
+    monkeypatch.setattr(one, "_read", told)
+    assert one.step()
+    assert seen == [(True, [])]
+    assert stored(redis) == pages(range(len(stored(redis))))
+    assert 0 < len(stored(redis)) < 20
+
+
+def test_lines_for_which_redis_had_to_be_asked_and_was_away_are_read_again(
+    redis: Redis, log: Path, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new day's salt, or whether a hit is the canary."""
+    add(log, lines(range(5)))
+    one = read()
+
+    def away(*_: object) -> None:
+        raise ConnectionError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one._reader, "read", away)
+        with pytest.raises(ConnectionError):
+            one.step()
+    assert one.step()
+    assert stored(redis) == pages(range(5))
 
 
 def test_two_that_hold_the_same_lines_store_them_once_and_refuse_them_once(
@@ -179,7 +233,7 @@ def _no_locks(*_: object) -> None:
 def test_while_one_has_its_turn_the_other_leaves_the_log_alone(redis: Redis, log: Path, read: Read) -> None:
     add(log, lines(range(10)))
     one, other = read(), read()
-    with edge_import._turn(one.log) as is_ours:
+    with turn(one.log) as is_ours:
         assert is_ours
         assert other.step() is False
     assert other.step() is True
@@ -307,96 +361,6 @@ def test_lines_wait_for_others_only_while_these_come(
     assert stored(redis) == ["/0", "/1"]
     add(log, lines(range(2, 3000)))
     assert one.step()  # so many do not wait
-
-
-DEEDS = st.lists(
-    st.sampled_from(["write", "half", "poll", "other", "rotate", "restart", "truncate", "compress"]),
-    max_size=25,
-)
-
-
-class Scene:
-    """nginx, logrotate and two followers, one of which is started again and again."""
-
-    def __init__(self, redis: Redis, log: Path) -> None:
-        self.redis, self.log = redis, log
-        self.numbers = count()
-        self.written = self.rotated = 0
-        self.half = b""
-        self.one, self.two = follower(redis, log), follower(redis, log)
-
-    def write(self) -> None:
-        text, self.half = self.half, b""
-        add(self.log, text or self._new())
-
-    def half_line(self) -> None:
-        if self.half:
-            self.write()
-        text = self._new()
-        add(self.log, text[:90])
-        self.half = text[90:]
-
-    def poll(self) -> None:
-        catch_up(self.one)
-
-    def other(self) -> None:
-        catch_up(self.two)
-
-    def rotate(self) -> None:
-        """As logrotate does; nginx finishes its line in the old file."""
-        if self.log.exists():
-            self._finish()
-            self.poll()
-            self.rotated += 1
-            old = self.log.rename(self.log.with_name(f"hits.log-{self.rotated}"))
-            os.utime(old, (self.rotated, self.rotated))
-
-    def restart(self) -> None:
-        self.one.close()
-        self.one = follower(self.redis, self.log)
-
-    def truncate(self) -> None:
-        """As copytruncate does while nobody writes."""
-        if self.log.exists():
-            self._finish()
-            self.poll()
-            self.log.write_bytes(b"")
-
-    def compress(self) -> None:
-        """The log rotated away last."""
-        old = self.log.with_name(f"hits.log-{self.rotated}")
-        if old.exists():
-            packed = old.with_name(old.name + ".gz")
-            packed.write_bytes(gzip.compress(old.read_bytes()))
-            os.utime(packed, (self.rotated, self.rotated))
-            old.unlink()
-
-    def close(self) -> None:
-        self._finish()
-        self.poll()
-        self.one.close()
-        self.two.close()
-
-    def _finish(self) -> None:
-        if self.half:
-            self.write()
-
-    def _new(self) -> bytes:
-        self.written += 1
-        return lines([next(self.numbers)], SITES)
-
-
-@given(DEEDS)
-@PROPERTY
-def test_whatever_happens_to_a_log_each_line_is_stored_once(
-    redis: Redis, tmp_path_factory: pytest.TempPathFactory, deeds: list[str]
-) -> None:
-    redis.flushdb()
-    scene = Scene(redis, tmp_path_factory.mktemp("log") / "hits.log")
-    for deed in ["write", "poll", *deeds]:
-        getattr(scene, "half_line" if deed == "half" else deed)()
-    scene.close()
-    assert stored(redis) == pages(range(scene.written))
 
 
 def test_a_site_elsewhere_is_no_reason_to_give_up(redis: Redis, log: Path, read: Read) -> None:

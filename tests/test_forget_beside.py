@@ -77,14 +77,14 @@ def test_hits_that_come_in_while_the_log_is_copied_are_in_the_copy(
 class Late(RawLog):
     """Somebody is forgotten while what was read is not used yet."""
 
-    def after(self, *given: Any) -> list[Entry]:
-        return self._found(super().after(*given))
+    def unread(self, *given: Any) -> list[Any]:
+        return self._found(super().unread(*given))
 
     def after_and_since(self, *given: Any) -> tuple[list[Entry], str]:
         entries, since = super().after_and_since(*given)
         return self._found(entries), since
 
-    def _found(self, entries: list[Entry]) -> list[Entry]:
+    def _found(self, entries: list[Any]) -> list[Any]:
         if entries and not getattr(self, "is_done", False):
             self.is_done = True
             assert forget("--visitor", WHO, "--yes").exit_code == 0
@@ -99,6 +99,18 @@ def test_a_counter_that_has_read_the_hits_before_counts_them_no_more(
     slow.raw = Late(redis)
     for _ in range(3):
         slow.step(SITE)
+    assert WHO not in counted(redis, "visitor")
+    assert check(redis, Settings()).differ == 0
+
+
+def test_a_counter_that_has_hits_of_before_ready_counts_them_no_more(redis: Redis, shell: None) -> None:
+    log(redis, known_hits())
+    slow = Counting.of(Settings(), redis)
+    assert slow.step(SITE, 3).hits == 3
+    assert forget("--visitor", WHO, "--yes").exit_code == 0
+    assert slow.step(SITE, 3).hits == 0
+    while slow.step(SITE, 3).hits:
+        pass
     assert WHO not in counted(redis, "visitor")
     assert check(redis, Settings()).differ == 0
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitwall.head import MOST_BYTES, MOST_LINES, REFUSALS, Head, Refused, check_begun, read
+from hitwall.head import MOST_BYTES, MOST_HOST, MOST_LINES, REFUSALS, Head, Refused, check_begun, read
 from hitwall.incoming import Incoming
 from tests.smuggling import PLAIN, REFUSED
 
@@ -78,6 +78,10 @@ def test_headers_come_as_wsgi_wants_them(sent: dict[str, str]) -> None:
     [
         (["Cookie: a=1", "cookie: b=2"], {"HTTP_COOKIE": "a=1; b=2"}),
         (["Content-Type: a", "Content-Type: b"], {"CONTENT_TYPE": "a"}),
+        (
+            ["X-Forwarded-For: a, b", "X-A: d", "x-forwarded-for: c"],
+            {"HTTP_X_FORWARDED_FOR": "a, b,c", "HTTP_X_A": "d"},
+        ),
         (["X_Forwarded_For: 1.2.3.4", "X-Forwarded_For: 1.2.3.4"], {}),
     ],
 )
@@ -90,6 +94,8 @@ def test_what_stands_twice_or_would_pass_for_another(lines: list[str], fields: d
     [
         (f"GET /{'a' * 8175} HTTP/1.1\r\nHost: a", ""),
         (f"GET /{'a' * 8176} HTTP/1.1\r\nHost: a", "414"),
+        (GET + "a" * (MOST_HOST - 1), ""),
+        (GET + "a" * MOST_HOST, "400"),
         (GET + "\r\nX: 1" * (MOST_LINES - 1), ""),
         (GET + "\r\nX: 1" * MOST_LINES, "431"),
         (GET + f"\r\nX: {'a' * (MOST_BYTES - 14)}", ""),

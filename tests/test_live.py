@@ -25,6 +25,7 @@ from tracker.raw import RawLog
 
 TARGET = f"/live?channel={SITE}&bucket=month"
 FEW = 2
+HERD = 300  # walls; redis-py's pool has 100 connections
 MORE = 20  # walls than other connections may be
 EVENT = b"event:frame\ndata:{"
 
@@ -88,6 +89,16 @@ def test_a_head_alone_is_asked_for_without_a_stream(small: Service) -> None:
         door.close()
 
 
+@pytest.mark.parametrize("target", [TARGET, "/a.js", "/static/wall.css"])
+def test_nothing_follows_a_head_that_is_asked_for_alone_but_the_next_answer(
+    small: Service, target: str
+) -> None:
+    with asked(small, f"HEAD {target} HTTP/1.1") as opened:
+        opened.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        head, _, rest = read_to(opened, b"\r\n\r\nok\n").partition(b"\r\n\r\n")
+        assert (head[:12], rest[:12]) == (b"HTTP/1.1 200", b"HTTP/1.1 200")
+
+
 def test_a_wall_that_is_closed_makes_room_for_another_though_nothing_is_sent(
     small: Service, redis: Redis
 ) -> None:
@@ -109,6 +120,18 @@ def test_law_8_more_walls_than_other_connections_leave_the_doors_open(
         with walls(service, DOORS + MORE):
             assert status(service) == 503
             assert [service.hit().status for _ in range(MORE)] == [200] * MORE
+
+
+def test_law_5_all_walls_that_come_back_at_once_after_a_restart_get_their_stream(
+    redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    RawLog(redis).append(SITE, [hit()], "test", 1)
+    with running(redis_url, streams=str(HERD), data=str(tmp_path)) as service, ExitStack() as opened:
+        address = "127.0.0.1", service.port
+        herd = [opened.enter_context(socket.create_connection(address, 10)) for _ in range(HERD)]
+        for wall in herd:
+            wall.sendall(f"GET {TARGET} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert {wall.recv(12) for wall in herd} == {b"HTTP/1.1 200"}
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from summaries import questions as module
 from summaries import raw_hits
 from summaries.buckets import Calendar
 from summaries.chosen import chosen
-from summaries.counters import Batch, Counters
+from summaries.counters import Batch
 from summaries.counting import Counting
 from summaries.fold import fold
 from summaries.questions import BadQuestion, NotKnown, Questions, Row, Span, Total, Window, Wish
 from tests.hits import PROPERTY, SITE, generated_hits, hit
+from tests.logged import Logged
 from tracker import keys
 from tracker.hit import Hit
 from tracker.raw import START, RawLog, order
@@ -194,7 +195,7 @@ def test_labels_beyond_the_cap_count_under_other_which_is_no_label_of_its_own(re
     ask = store(redis, [])
     hits = [hit(f"/{n}", at=NOW, bytes=10) for n in range(5)]
     sums = fold(hits, {"url": HOOKS["url"]}, CALENDAR)
-    assert Counters(redis, CALENDAR, 3).apply(Batch(SITE, ["url"], START, "5-0", sums))
+    assert Logged(redis, CALENDAR, 3).apply(Batch(SITE, ["url"], START, "5-0", sums))
     answer = ask.summary(SITE, "url", Span.of(CALENDAR, "day", ("", "", ""), NOW), Wish())
     assert answer.labels[0] == Row("(other)", 2, 20)
     assert (answer.hits, answer.bytes, answer.distinct, answer.capped) == (5, 50, 3, True)
@@ -202,7 +203,7 @@ def test_labels_beyond_the_cap_count_under_other_which_is_no_label_of_its_own(re
 
 def test_the_cursor_is_that_of_the_summary_asked_about(redis: Redis) -> None:
     ask = store(redis, [])
-    counters = Counters(redis, CALENDAR, ALL)
+    counters = Logged(redis, CALENDAR, ALL)
     for name, end in (("url", "5-0"), ("browser", "7-0")):
         sums = fold([hit(at=NOW)], {name: HOOKS[name]}, CALENDAR)
         assert counters.apply(Batch(SITE, [name], START, end, sums))

@@ -1,6 +1,8 @@
 """Which sites are known, also while Redis cannot be asked."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from redis import ConnectionError, Redis, RedisError
@@ -64,6 +66,28 @@ def test_who_comes_while_another_asks_does_not_wait_too(
     monkeypatch.setattr(known._raw, "sites", slowly)
     assert known.all() == {SITE}
     assert asked == [set()]
+
+
+def test_while_redis_hangs_who_asks_for_a_site_is_told_in_time_however_many_ask(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, begun, ends = Sites(Settings(), redis), Event(), Event()
+
+    def hang(site: str) -> bool:
+        begun.set()
+        return ends.wait()
+
+    monkeypatch.setattr(sites, "TIMEOUT", 0.05)
+    monkeypatch.setattr(known._raw, "has", hang)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(known.known, SITE)
+        begun.wait()
+        for _ in range(3):
+            with pytest.raises(RedisError, match="too many"):
+                known.known(SITE)
+        ends.set()
+        assert first.result()
+    assert known.known(SITE)
 
 
 def test_what_was_let_in_while_redis_was_away_is_no_more_than_its_list_when_it_is_back(

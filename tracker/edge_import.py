@@ -2,15 +2,14 @@
 
 A position for the whole file, which moves when all sites of a batch have their hits, and one for each site in
 it, which moves with them: who comes back to a batch that was stored in part stores the rest of it.
+
+While Redis has a batch the next one is read, where enough waits; it is sent when Redis has taken the first.
 """
 
-import fcntl
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -20,12 +19,14 @@ from tracker import keys
 from tracker.backlog import Backlog
 from tracker.edge_lines import EdgeReader, Lot
 from tracker.foreign import undisturbed
-from tracker.log_file import UNREADABLE, BadLog, LogFile
+from tracker.log_file import UNREADABLE, BadLog, LogFile, turn
 from tracker.log_lines import Lines, Place
 from tracker.raw import Moved, RawLog
 from tracker.refused import count_refused
 
-CHUNK = 786_432  # bytes read at once where so many wait: 1,000 lines and more
+CHUNK = 786_432  # bytes that wait for no more: 1,000 lines
+MOST = 2_097_152  # bytes read at once: so many lines keep Redis busy for 20 ms at most
+SURE = 0.05  # seconds for which a position that was just moved is not asked for: Redis may be busy as long
 GATHER = 0.05  # seconds for which fewer are left to grow: an append has its price
 FILE_SEEN = 400 * 86_400  # seconds the place in a log is remembered: longer than logs are kept
 SITE_SEEN = 7 * 86_400  # the same of a site in it; needed where a follower was killed between two sites
@@ -49,10 +50,9 @@ class EdgeImport:
         self._lot: tuple[Lot, Place] | None = None  # read, but not stored yet; and the place after it
         self._reached: dict[str, str] = {}  # site -> line up to which it has this log; bounded like the sites
         self._owed: dict[date, Counter[str]] = {}  # refusals that are not counted yet
-        self._backlog: Backlog | None = (
-            None  # of the site that had most of the last lines, where they were late
-        )
+        self._backlog: Backlog | None = None  # of the site with most of the last lines, where they were late
         self._next = 0.0  # when to read again, monotonic
+        self._sure = 0.0  # until when the place needs no look, monotonic
 
     def step(self) -> bool:
         """Store the next batch; False where there is none, or none yet, or another process is at it.
@@ -61,17 +61,14 @@ class EdgeImport:
         """
         if not self._is_due():
             return False
-        with _turn(self.log) as is_ours:
+        with turn(self.log) as is_ours:
             if not is_ours or not self._find_place():
                 return False
             try:
-                self._lot = self._lot or self._read()
-            except UNREADABLE as error:
-                raise BadLog(f"{self.log.path} cannot be read to its end: {error}") from None
-            if self._lot is None:
-                return False
-            self._store(*self._lot)
-            return True
+                return self._stored()
+            except BaseException:  # what was read and is not stored is read again
+                self.rewind()
+                raise
 
     def is_begun(self) -> bool:
         """Whether lines of this log have been stored, be it compressed since."""
@@ -85,13 +82,11 @@ class EdgeImport:
         """Whether the log does not hold any more what has been read of it: truncated in place."""
         return self._lines is not None and not self.log.holds(self._lines.place, self._lines.offset)
 
-    def begin_anew(self) -> None:
-        """Take what was truncated in place from its beginning: it is another log now."""
-        self.rewind()
-
     def rewind(self) -> None:
         """Ask Redis anew where to go on."""
         self._name, self._lines, self._lot, self._reached = "", None, None, {}
+
+    begin_anew = rewind  # what was truncated in place has another first line, and is another log
 
     def _is_due(self) -> bool:
         """Not while few lines have come since the last ones, and not while the counter is far behind."""
@@ -99,18 +94,25 @@ class EdgeImport:
             return False
         if self._lot is not None or self._lines is None or not self.log.grows:
             return True
-        waiting = self.log.size() - self._lines.offset
-        return waiting >= CHUNK or (waiting != 0 and time.monotonic() >= self._next)
+        waits = self.log.size() != self._lines.offset
+        return self._waits_much() or (waits and time.monotonic() >= self._next)
+
+    def _waits_much(self) -> bool:
+        """Whether there is a whole batch behind what was read; of what is compressed nobody knows."""
+        assert self._lines is not None
+        return not self.log.grows or self.log.size() - self._lines.offset >= CHUNK
 
     def _find_place(self) -> bool:
         """Go where this log was left by whoever read it last; False while it has no line."""
+        if self._lot is not None and time.monotonic() < self._sure:
+            return True
         self._name = self._name or self._named()
         if not self._name:
             return False
         place = Place.read(self._position(self._name))
         if self._lines is None or place != self._place:
             self._lot, self._place = None, place
-            self._lines = Lines(self.log.stream, place, CHUNK)
+            self._lines = Lines(self.log.stream, place, MOST)
             if not self._lines.there():
                 raise BadLog(f"{self.log.path} is not the log any more that was read before.")
         return True
@@ -119,17 +121,32 @@ class EdgeImport:
         self._next = time.monotonic() + GATHER
         assert self._lines is not None
         first = self._lines.place.lines + 1
-        batch = self._lines.batch() or (None if self.log.grows else self._lines.rest())
-        if batch is None:
-            return None
-        return self._reader.read(batch.lines, first, datetime.now(UTC)), batch.end
+        try:
+            batch = self._lines.batch() or (None if self.log.grows else self._lines.rest())
+        except UNREADABLE as error:
+            raise BadLog(f"{self.log.path} cannot be read to its end: {error}") from None
+        return (self._reader.read(batch.lines, first, datetime.now(UTC)), batch.end) if batch else None
+
+    def _stored(self) -> bool:
+        """Store a batch; where a whole one waits behind it that is read meanwhile."""
+        lot = self._lot or self._read()
+        if lot is None:
+            return False
+        with ThreadPoolExecutor(1) as worker:
+            storing = worker.submit(self._store, *lot)
+            try:
+                after = self._read() if self._waits_much() else None
+            finally:
+                storing.result()
+        self._lot = after
+        return True
 
     def _store(self, lot: Lot, end: Place) -> None:
         self._count_refused()
         for site in lot.hits:
             self._append(site, lot, end.lines)
         if self._moved(end):
-            self._owed = lot.refused
+            self._owed, self._sure = lot.refused, time.monotonic() + SURE
         self._place, self._lot = end, None
         self._backlog = self._behind(lot)
         self._count_refused()
@@ -147,9 +164,8 @@ class EdgeImport:
 
     def _reached_by(self, site: str, source: str) -> str:
         if site not in self._reached:
-            key = keys.seen(site, source)
-            ask = partial(self._raw.position, site, source)
-            self._reached[site] = undisturbed(self._redis, [key], ask)
+            asked = [keys.seen(site, source)]
+            self._reached[site] = undisturbed(self._redis, asked, lambda: self._raw.position(site, source))
         return self._reached[site]
 
     def _moved(self, end: Place) -> bool:
@@ -181,20 +197,3 @@ class EdgeImport:
 
 def _number(position: str) -> int:
     return int(position) if position.isdecimal() else 0  # nothing else is written there by us
-
-
-@contextmanager
-def _turn(log: LogFile) -> Iterator[bool]:
-    """Whether it is this process's turn at the log. That saves work; who stores what, Redis decides."""
-    try:
-        fcntl.flock(log.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-        return
-    except OSError:  # a file system without locks
-        yield True
-        return
-    try:
-        yield True
-    finally:
-        fcntl.flock(log.file, fcntl.LOCK_UN)

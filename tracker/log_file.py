@@ -1,10 +1,13 @@
 """Logs as files: plain, compressed, piped in, and the names by which they are known again."""
 
+import fcntl
 import gzip
 import os
 import stat
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -113,3 +116,20 @@ class LogFile:
 def inode(about: os.stat_result) -> str:
     """The name of a file as its device has it, whatever its path."""
     return f"log-{about.st_dev}-{about.st_ino}"
+
+
+@contextmanager
+def turn(log: LogFile) -> Iterator[bool]:
+    """Whether it is this process's turn at the log. That saves work; who stores what, Redis decides."""
+    try:
+        fcntl.flock(log.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+        return
+    except OSError:  # a file system without locks
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        fcntl.flock(log.file, fcntl.LOCK_UN)

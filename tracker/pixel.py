@@ -15,7 +15,7 @@ from tracker.visitors import Visitors
 
 MAX_BODY = 16_384  # bytes of a POST; the script's own are below 9 kB
 MAX_HEADER = 8_192  # characters of one request header
-HOSTS = 1024  # hosts of pages of which is remembered whether they are of a site that counts; 4 MB at most
+HOSTS = 1024  # hosts of pages of which is remembered whether they are of a site that counts; 16 MB at most
 
 
 class PixelReader:

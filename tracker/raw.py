@@ -95,9 +95,13 @@ class RawLog:
 
     def after(self, site: str, cursor: str, limit: int, upto: str = "+") -> list[Entry]:
         """The oldest entries after the cursor, at most `limit`, none beyond the id `upto`."""
+        return list(map(read_entry, self.unread(site, cursor, limit, upto)))
+
+    def unread(self, site: str, cursor: str, limit: int, upto: str = "+") -> list[Any]:
+        """The same as Redis sends them, for read_entry."""
         raw = keys.raw(site)
         asked = XRANGE, raw, f"({cursor}", upto, "COUNT", limit
-        return list(map(read_entry, self._ask([raw], lambda: run(self._redis, *asked))))
+        return cast(list[Any], self._ask([raw], lambda: run(self._redis, *asked)))
 
     def after_and_since(self, site: str, cursor: str, limit: int, upto: str) -> tuple[list[Entry], str]:
         """The same, and `whole_since` of that moment."""
@@ -171,4 +175,4 @@ def _forgotten(found: Any) -> str:
 
 
 __all__ = ["AHEAD", "SEEN", "START", "Entry", "Moved", "RawLog", "decode", "encode", "milliseconds"]
-__all__ += ["oldest", "order", "read_hit"]
+__all__ += ["oldest", "order", "read_entry", "read_hit"]

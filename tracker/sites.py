@@ -2,10 +2,12 @@
 
 import time
 from contextlib import suppress
+from threading import Lock
 
-from redis import Redis, RedisError
+from redis import Redis, RedisError, TimeoutError
 
 from tracker.canary import recognise
+from tracker.connection import TIMEOUT
 from tracker.hit import CANARY, BadHit, Hit
 from tracker.raw import RawLog
 from tracker.settings import Settings
@@ -24,6 +26,7 @@ class Sites:
         self._seen: set[str] = set()
         self._read = float("-inf")
         self._is_away = False  # whether the list could not be read the last time
+        self._asking = Lock()
 
     def admit(self, site: str) -> None:
         """Raises BadHit where hits of that site are not for us."""
@@ -43,8 +46,18 @@ class Sites:
         return hit
 
     def known(self, site: str) -> bool:
-        """Whether there can be numbers of that site. Raises RedisError."""
-        return site in self.all() or self._raw.has(site)  # the list may be older than its first hit
+        """Whether there can be numbers of that site. Raises RedisError.
+
+        One asks at a time: after a restart all walls come at once, and each would take a connection to Redis.
+        """
+        if site in self.all():
+            return True
+        if not self._asking.acquire(timeout=TIMEOUT):
+            raise TimeoutError("too many ask at once")
+        try:
+            return site in self.all() or self._raw.has(site)  # the list may be older than its first hit
+        finally:
+            self._asking.release()
 
     def all(self) -> set[str]:
         """Every site named in the settings or seen. Raises RedisError; then the list is as it was."""

@@ -27,8 +27,8 @@ from tracker.raw import RawLog
 from tracker.settings import Settings
 
 ROUNDS = 3
-HITS = 200_000  # a hundred batches
-EDGE = 10  # batches at the beginning and the end whose cost is compared
+HITS = 200_000  # some fifty batches
+EDGE = 10  # batches near the beginning and at the end whose cost is compared; the first few are smaller
 BATCH = 500  # hits of one append
 AIM = 40_000  # hits a second
 LIMIT = 120  # seconds for one measurement
@@ -36,8 +36,8 @@ LIMIT = 120  # seconds for one measurement
 READING = f"""\
 {HITS:,} hits are appended in batches of {BATCH}, then one process counts them with `Counting.step` and
 nothing else runs. Medians of {ROUNDS} rounds, each on an empty Redis, with the smallest and the largest in
-brackets. All summaries are counted, hits and bytes, in hour, day and month. Where client and Redis together
-take less than the time that passed, somebody else had the core. Then hits come one by one, and after that
+brackets. All summaries are counted, hits and bytes, in hour, day and month. Client and Redis work side by
+side, each on a core of its own. Then hits come one by one, and after that
 another process appends {steady.RATE:,} a second, {steady.TOGETHER} at a time, while `hitwall count` counts:
 how old the oldest hit of a batch is when its announcement comes, and what that costs, Redis less what
 storing alone costs it."""
@@ -88,14 +88,19 @@ def count(url: str, server: int) -> Round:
     redis = connect(url)
     counting = Counting.of(Settings(), redis)
     counting.step(SITE, 1)  # loads what is loaded once: the script, the browsers' patterns
-    client, spent, begun = time.process_time(), [usage.cpu(server)], time.perf_counter()
-    done = 0
+    client, begun = time.process_time(), time.perf_counter()
+    seen, done = [(0, usage.cpu(server))], 0
     while hits := counting.step(SITE).hits:
         done += hits
-        spent.append(usage.cpu(server))
+        seen.append((done, usage.cpu(server)))
     seconds, client = time.perf_counter() - begun, time.process_time() - client
-    slower = (spent[-1] - spent[-1 - EDGE]) / (spent[EDGE] - spent[0])
-    return Round(done, seconds, client, spent[-1] - spent[0], usage.peak(usage.SELF), slower)
+    slower = _cost(seen[-1 - EDGE], seen[-1]) / _cost(seen[EDGE // 2], seen[EDGE + EDGE // 2])
+    return Round(done, seconds, client, seen[-1][1] - seen[0][1], usage.peak(usage.SELF), slower)
+
+
+def _cost(one: tuple[int, float], other: tuple[int, float]) -> float:
+    """Redis's processor for a hit between two moments."""
+    return (other[1] - one[1]) / (other[0] - one[0])
 
 
 def _rows(rounds: list[Round], appended: list[float]) -> list[Row]:
