@@ -11,6 +11,16 @@ LIBRARY = "faketime/libfaketimeMT.so.1"  # the one for processes with threads
 SHIM = Path(__file__).with_name("faketime")  # a sitecustomize for Python under it
 
 
+class ByHand:
+    """Stands for the module `time` in this process; its monotonic clock is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0  # seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class Clock:
     """Shows the machine's time until it is set."""
 

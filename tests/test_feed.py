@@ -12,6 +12,7 @@ from summaries.counters import Snapshot
 from summaries.feed import APART, BEAT, COMMENT, END, LOOK, QUIET, READING, Feed
 from summaries.frame import PERSONAL, Picture, Rate
 from summaries.tally import Tally
+from tests.clock import ByHand
 from tests.hits import NOW, SITE
 from tests.test_frame import UTC_CALENDAR, tally
 
@@ -19,19 +20,9 @@ HOUR = "hour:2126-11-21T06"
 BESIDE: dict[str, Any] = {"active": 0, "lag": 0.0, "watching": 1, "canary": None, "notes": []}
 
 
-class Clock:
-    """time.monotonic, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> ByHand:
+    clock = ByHand()
     monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -65,7 +56,7 @@ def news(hits: int) -> Announcement:
     )
 
 
-def test_a_message_is_an_event_whose_id_is_the_cursor_and_the_same_as_a_chunk(clock: Clock) -> None:
+def test_a_message_is_an_event_whose_id_is_the_cursor_and_the_same_as_a_chunk(clock: ByHand) -> None:
     feed = watched()
     assert draw(feed)
     assert feed.message.startswith(b"event:frame\ndata:{")
@@ -73,7 +64,7 @@ def test_a_message_is_an_event_whose_id_is_the_cursor_and_the_same_as_a_chunk(cl
     assert feed.chunk == b"%x\r\n%b\r\n" % (len(feed.message), feed.message)
 
 
-def test_a_batch_makes_a_frame_at_once_and_another_no_sooner_than_they_may_be_apart(clock: Clock) -> None:
+def test_a_batch_makes_a_frame_at_once_and_another_no_sooner_than_they_may_be_apart(clock: ByHand) -> None:
     feed = watched()
     assert draw(feed)
     clock.now += APART
@@ -86,7 +77,7 @@ def test_a_batch_makes_a_frame_at_once_and_another_no_sooner_than_they_may_be_ap
 
 
 def test_a_picture_that_took_long_to_read_is_read_again_no_sooner_than_its_share_of_the_time(
-    clock: Clock,
+    clock: ByHand,
 ) -> None:
     feed = Feed(SITE, "hour")
     assert feed.wants(HOUR)
@@ -102,7 +93,7 @@ def test_a_picture_that_took_long_to_read_is_read_again_no_sooner_than_its_share
     assert feed.wants("hour:2126-11-21T07")
 
 
-def test_time_alone_makes_no_frame_until_a_sign_of_life_is_due(clock: Clock) -> None:
+def test_time_alone_makes_no_frame_until_a_sign_of_life_is_due(clock: ByHand) -> None:
     feed = watched()
     begun = clock.now
     assert draw(feed)
@@ -115,7 +106,7 @@ def test_time_alone_makes_no_frame_until_a_sign_of_life_is_due(clock: Clock) -> 
     assert draw(feed, active=1)  # which is news
 
 
-def test_a_comment_comes_every_15_s_with_a_picture_or_without(clock: Clock) -> None:
+def test_a_comment_comes_every_15_s_with_a_picture_or_without(clock: ByHand) -> None:
     for feed in (watched(), Feed(SITE, "hour")):
         last, longest = clock.now, 0.0
         for _ in range(400):
@@ -126,14 +117,14 @@ def test_a_comment_comes_every_15_s_with_a_picture_or_without(clock: Clock) -> N
         assert last > clock.now - BEAT
 
 
-def test_law_12_what_is_hidden_is_in_no_frame(clock: Clock) -> None:
+def test_law_12_what_is_hidden_is_in_no_frame(clock: ByHand) -> None:
     open_to_all, strangers = watched(), watched(*PERSONAL)
     draw(open_to_all)
     draw(strangers)
     assert (set(frame(open_to_all)["top"]), set(frame(strangers)["top"])) == ({"url", "ip"}, {"url"})
 
 
-def test_a_feed_that_is_closed_has_an_end_and_keeps_nobody_waiting(clock: Clock) -> None:
+def test_a_feed_that_is_closed_has_an_end_and_keeps_nobody_waiting(clock: ByHand) -> None:
     feed = watched()
     draw(feed)
     feed.close()

@@ -3,6 +3,7 @@
 import pytest
 from redis import ConnectionError, RedisError, ResponseError
 
+from tests.clock import ByHand
 from tracker import outage
 from tracker.outage import LONGEST_REST, Outages
 
@@ -10,17 +11,9 @@ SERVERS = {"a.example": "one:6379", "b.example": "one:6379", "c.example": "two:6
 AWAY = ConnectionError("away")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> ByHand:
+    made = ByHand()
     monkeypatch.setattr(outage, "time", made)
     return made
 
@@ -57,7 +50,7 @@ def test_a_cluster_that_cannot_tell_who_has_a_site_is_out_as_a_whole() -> None:
     assert outages.sites() == []
 
 
-def test_who_comes_and_goes_rests_twice_as_long_each_time_up_to_a_bound(clock: Clock) -> None:
+def test_who_comes_and_goes_rests_twice_as_long_each_time_up_to_a_bound(clock: ByHand) -> None:
     outages = Outages(SERVERS.__getitem__)
     rests = []
     for _ in range(12):
