@@ -53,7 +53,8 @@ class Handler(Ordinary):
         OPEN.add(self)
         try:
             while self.handle_one_request():
-                pass
+                if self.rfile.left:
+                    gevent.sleep(0)  # whoever sends many at once leaves others their turn
             self._settle()
         finally:
             OPEN.discard(self)

@@ -41,8 +41,7 @@ class Incoming:
         end, piece = -1, text
         while end < 0:
             check_begun(text, b"\n" in piece)
-            self._wait(self._readable)  # others have their turn, however fast requests come
-            piece = self._receive(PIECE)
+            piece = self._socket.recv(PIECE)
             if not piece:
                 raise ValueError("the head has no end")
             before = max(0, len(text) - len(END) + 1)

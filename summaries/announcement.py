@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
+import msgspec
 
 from summaries.tally import Row
 
-FOREIGN = (ValueError, TypeError, AttributeError, msgpack.UnpackException)  # of a message not of ours
+# What is raised of a message that is not ours.
+FOREIGN = (ValueError, TypeError, AttributeError, msgpack.UnpackException, msgspec.MsgspecError)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ def announcement(packed: bytes) -> Announcement:
         (name, bucket, distinct, bool(capped), list(zip(*[iter(told)] * 3, strict=True)))
         for name, bucket, distinct, capped, told in _list(entries)
     ]
-    return Announcement(names, start, end, hits, recent, rows, bool(quiet))
+    found = {"summaries": names, "start": start, "end": end, "hits": hits, "recent": recent, "entries": rows}
+    return msgspec.convert(found | {"quiet": bool(quiet)}, Announcement)  # each of its type
 
 
 def _list(packed: Any) -> list[Any]:

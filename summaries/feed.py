@@ -111,6 +111,8 @@ class Feed:
 
     def _wake(self, message: bytes, chunk: bytes) -> None:
         self.message, self.chunk = message, chunk
+        if self.closed:  # just now, perhaps, by a signal: nothing comes after the end
+            self.message, self.chunk = b"", END
         news, self._news = self._news, Event()
         news.set()
 

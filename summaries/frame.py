@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from summaries.buckets import Calendar, minutes_of
 from summaries.counters import Announcement, Snapshot
 from summaries.fold import BOT
@@ -19,6 +21,7 @@ NOT_LISTED = {"server", "minute", "visitor"}  # total, series, and what is nobod
 HOURS = tuple(f"{hour:02}" for hour in range(24))
 
 Series = list[tuple[str, int]]  # label, hits
+Recent = list[dict[str, str]]  # the last hits as summaries/recent.py tells them
 
 
 @dataclass
@@ -57,7 +60,7 @@ class Picture:
     bucket: str
     calendar: Calendar
     snapshot: Snapshot
-    recent: list[dict[str, Any]]
+    recent: Recent
     rate: Rate
 
     @property
@@ -82,7 +85,7 @@ class Picture:
         self.snapshot.cursors.update(dict.fromkeys(news.summaries, news.end))
         if "server" in news.summaries:
             self.rate.add(at, news.hits)
-            self.recent = (json.loads(news.recent) + self.recent)[:SHOWN]
+            self.recent = (msgspec.json.decode(news.recent, type=Recent) + self.recent)[:SHOWN]
         return True
 
     def frame(self, now: datetime) -> dict[str, Any]:

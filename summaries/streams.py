@@ -105,7 +105,7 @@ class Streams:
         """What it lacks; who cannot take all of it is called when it can."""
         if viewer.closed:
             return
-        before = viewer.seen
+        before, closed = viewer.seen, viewer.feed.closed  # a signal may close it while we write
         try:
             whole = viewer.write()
         except OSError:
@@ -114,7 +114,7 @@ class Streams:
         self._sent += viewer.seen is not before
         if not whole:
             self._wait(viewer, viewer.seen is not before)
-        elif viewer.feed.closed:
+        elif closed:
             self._drop(viewer)
         elif viewer.since:
             del self._behind[viewer]

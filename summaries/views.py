@@ -51,7 +51,7 @@ class Views:
         self._posting = posting
         self._reading = BoundedSemaphore(AT_ONCE)
         self._reporting = BoundedSemaphore(AT_ONCE)
-        # SQL takes 0.3 s to import: where there is an archive; then now, since gevent's threads had better not.
+        # SQL takes 0.3 s to import: only for an archive, and now, since gevent's threads had better not.
         self._reports: Any = import_module("summaries.reports").Reports if settings.archive else None
         self._document: dict[str, Any] = document(ENDPOINTS)
 

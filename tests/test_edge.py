@@ -152,7 +152,7 @@ def sides(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
                 for side in both:
                     side.answers.update({name: side.ask(case.text()) for name, case in TABLE.items()})
                     side.end()
-                # Each worker of nginx has a buffer: the last line of one may be there before those of another.
+                # Each worker of nginx has a buffer: the last line of one may come before those of another.
                 until(lambda: len(hits(first)) <= len(hits(second)))
                 yield both
     finally:

@@ -3,14 +3,12 @@
 import socket as sockets
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import gevent
 import pytest
 from gevent import socket
 
 from hitwall import handler
-from hitwall.incoming import PIECE
 from tests.served import HEAD, PIXEL, POST, Served, both_ways, rest, serving, until
 from tests.smuggling import statuses
 from tracker.answers import GIF, Answer, refused
@@ -50,36 +48,40 @@ def test_a_body_is_read_once_though_its_client_asks_for_another_protocol(
     assert served.door.bodies == [b"a=123", b""]
 
 
-def test_who_sends_without_a_pause_leaves_others_their_turn(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+@both_ways
+def test_who_sends_many_requests_at_once_leaves_others_their_turn_after_each(
+    served: Served, target: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request, taken = HEAD % b"/a.gif?refused" + b"\r\n", [0]
+    answered = [0]  # in each turn of others
 
     def others() -> None:
         while True:
-            taken.append(0)
+            answered.append(0)
             gevent.sleep(0)
 
-    def noted(environ: dict[str, Any], told: object) -> Answer:
-        taken[-1] += 1
-        return refused(environ["REQUEST_METHOD"], 400, "no hit")
+    def counts(method: str, status: int, why: str) -> Answer:
+        answered[-1] += 1
+        return refused(method, status, why)
 
-    monkeypatch.setattr(served.door, "take", noted)
+    monkeypatch.setattr("tests.served.refused", counts)
     other = gevent.spawn(others)
     try:
-        assert len(statuses(served.talk(request * 5000))) == 5000
+        assert len(statuses(served.talk((HEAD % (target + b"refused") + b"\r\n") * 1000))) == 1000
     finally:
         other.kill()
-    assert max(taken) <= PIECE // len(request) + 1
+    assert max(answered) <= 2
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 def test_a_fault_of_the_door_leaves_the_page_whole_and_is_told(
     served: Served, method: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fails(environ: object) -> None:
+        raise KeyError
+
     errors: list[type] = []
     monkeypatch.setattr(gevent.get_hub(), "print_exception", lambda _, kind, *rest: errors.append(kind))
-    monkeypatch.setattr(served.door, "read", lambda environ: {}["absent"])
+    monkeypatch.setattr(served.door, "read", fails)
     answer = served.talk((HEAD % PIXEL).replace(b"GET", method) + b"\r\n" + HEAD % PIXEL + b"\r\n")
     assert statuses(answer) == [500]
     assert b"\r\nConnection: close\r\n" in answer

@@ -44,9 +44,10 @@ def asked(service: Service, line: str = f"GET {TARGET} HTTP/1.1") -> socket.sock
     return opened
 
 
-def read_to(opened: socket.socket, mark: bytes) -> bytes:
+def read_to(opened: socket.socket, mark: bytes, end: bytes = b"") -> bytes:
+    """Up to the mark, and to that end after it."""
     found = b""
-    while mark not in found:
+    while mark not in found or end not in found.partition(mark)[2]:
         piece = opened.recv(65_536)
         assert piece, found
         found += piece
@@ -89,14 +90,12 @@ def test_a_head_alone_is_asked_for_without_a_stream(small: Service) -> None:
         door.close()
 
 
-@pytest.mark.parametrize("target", [TARGET, "/a.js", "/static/wall.css"])
-def test_nothing_follows_a_head_that_is_asked_for_alone_but_the_next_answer(
-    small: Service, target: str
-) -> None:
-    with asked(small, f"HEAD {target} HTTP/1.1") as opened:
-        opened.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        head, _, rest = read_to(opened, b"\r\n\r\nok\n").partition(b"\r\n\r\n")
-        assert (head[:12], rest[:12]) == (b"HTTP/1.1 200", b"HTTP/1.1 200")
+def test_nothing_follows_a_head_that_is_asked_for_alone_but_the_next_answer(small: Service) -> None:
+    for target in (TARGET, "/a.js", "/static/wall.css"):
+        with asked(small, f"HEAD {target} HTTP/1.1") as opened:
+            opened.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, _, rest = read_to(opened, b"\r\n\r\nok\n").partition(b"\r\n\r\n")
+            assert (head[:12], rest[:12]) == (b"HTTP/1.1 200", b"HTTP/1.1 200"), target
 
 
 def test_a_wall_that_is_closed_makes_room_for_another_though_nothing_is_sent(
@@ -132,6 +131,21 @@ def test_law_5_all_walls_that_come_back_at_once_after_a_restart_get_their_stream
         for wall in herd:
             wall.sendall(f"GET {TARGET} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert {wall.recv(12) for wall in herd} == {b"HTTP/1.1 200"}
+
+
+def test_law_12_who_watches_beside_a_stranger_gets_frames_of_its_own(
+    redis: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    with running(redis_url, token="a-token-of-the-tests", public=SITE, data=str(tmp_path)) as service:
+        service.hit()
+        ours = f"GET {TARGET} HTTP/1.1\r\nAuthorization: Bearer a-token-of-the-tests"
+        with asked(service) as stranger, asked(service, ours) as owner:
+            for number in range(2, 5):
+                service.hit()
+                mark = b'"hits":%d,' % number
+                got = [read_to(each, mark, b"\nid:") for each in (stranger, owner)]
+                assert [b'"ip":[["127.0.0.1",' in each for each in got] == [False, True]
+                assert [b'"ip":' in each for each in got] == [False, True]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from summaries import streams as module
 from summaries.feed import END, Feed
 from summaries.streams import SHARE, SLOWEST, Streams, pace
+from summaries.viewer import Viewer
 from tests.hits import SITE
 from tests.test_crowds import on_its_own_hub
 
@@ -128,6 +129,29 @@ def test_all_get_the_same_bytes_in_chunks_or_as_they_are() -> None:
         assert (read(plain, 9), read(chunked, 9)) == (END, END + END)
         reach(lambda: stage.left == 2)
         assert stage.streams.open == 0
+
+    check(work)
+
+
+def test_a_stream_that_a_signal_ends_while_it_is_written_to_has_its_end_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put = Viewer._put
+
+    def work(stage: Stage) -> None:
+        def interrupted(viewer: Viewer, data: bytes) -> int:
+            sent = put(viewer, data)
+            monkeypatch.undo()
+            stage.close()
+            return sent
+
+        walls = [stage.open(chunked=True) for _ in range(2)]
+        monkeypatch.setattr(Viewer, "_put", interrupted)
+        stage.tell(b"one")
+        assert read(walls[0], 18) == b"3\r\none\r\n" + END + END
+        assert read(walls[1], 18).endswith(END + END)
+        stage.tell(b"late")
+        assert stage.feed.chunk == END
 
     check(work)
 
