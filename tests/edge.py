@@ -1,6 +1,7 @@
 """Lines as nginx writes them of the pixels it answers, and what reads them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from redis import Redis
 
 from hitwall.redis_server import dying_with_parent
 from tests.service import ROOT, TIMEOUT
+from tests.waiting import until
 from tracker.edge_import import EdgeImport
 from tracker.edge_lines import EdgeReader
 from tracker.hit import Hit
@@ -110,8 +112,15 @@ def following(url: str, *files: Path, **settings: str) -> Iterator["subprocess.P
     try:
         yield process
     finally:
+        until(lambda: process.poll() is not None or _heeds(process.pid, signal.SIGTERM), TIMEOUT)
         process.terminate()
         assert process.wait(TIMEOUT) in (0, -signal.SIGKILL)
+
+
+def _heeds(pid: int, name: signal.Signals) -> bool:
+    """Whether the process has a handler for that signal: one that has just begun has none. See proc(5)."""
+    caught = re.findall(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    return any(int(mask, 16) >> (name - 1) & 1 for mask in caught)
 
 
 def refused(redis: Redis) -> dict[str, int]:

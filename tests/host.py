@@ -195,8 +195,8 @@ def get(host: Host, target: str) -> Answer:
     door = http.client.HTTPConnection("127.0.0.1", host.port, timeout=TIMEOUT)
     try:
         door.request("GET", target, headers={"User-Agent": FIREFOX})
-        response = door.getresponse()
-        return Answer(response.status, response.read(), response.getheader("X-Worker", ""))
+        with door.getresponse() as response:
+            return Answer(response.status, response.read(), response.getheader("X-Worker", ""))
     finally:
         door.close()
 

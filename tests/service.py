@@ -101,8 +101,8 @@ class Service:
         try:
             names = {name.replace("_", "-"): value for name, value in headers.items()}
             door.request(method, target, headers=names)
-            response = door.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read())
+            with door.getresponse() as response:
+                return Answer(response.status, dict(response.getheaders()), response.read())
         finally:
             door.close()
 
@@ -117,9 +117,9 @@ class Service:
         door = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
         try:
             door.request("GET", f"/live?channel={site}&bucket={bucket}")
-            response = door.getresponse()
-            assert response.status == 200, response.read()
-            yield (json.loads(line[5:]) for line in response if line.startswith(b"data:"))
+            with door.getresponse() as response:
+                assert response.status == 200, response.read()
+                yield (json.loads(line[5:]) for line in response if line.startswith(b"data:"))
         finally:
             door.close()
 

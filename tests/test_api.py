@@ -76,8 +76,8 @@ def post(service: Service, body: bytes, **headers: str) -> Answer:
         door.request(
             "POST", "/api/hits", body, {name.replace("_", "-"): value for name, value in given.items()}
         )
-        response = door.getresponse()
-        return Answer(response.status, dict(response.getheaders()), response.read())
+        with door.getresponse() as response:
+            return Answer(response.status, dict(response.getheaders()), response.read())
     finally:
         door.close()
 

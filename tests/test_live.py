@@ -83,9 +83,9 @@ def test_a_head_alone_is_asked_for_without_a_stream(small: Service) -> None:
     try:
         for _ in range(2 * FEW):
             door.request("HEAD", TARGET)
-            answer = door.getresponse()
-            assert (answer.status, answer.read()) == (200, b"")
-            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            with door.getresponse() as answer:
+                assert (answer.status, answer.read()) == (200, b"")
+                assert answer.headers["Content-Type"].startswith("text/event-stream")
     finally:
         door.close()
 

@@ -39,8 +39,8 @@ def ask(front: Nginx, target: str, **headers: str) -> tuple[int, http.client.HTT
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         door.request("GET", target, headers=named)
-        answer = door.getresponse()
-        return answer.status, answer.headers, answer.read()
+        with door.getresponse() as answer:
+            return answer.status, answer.headers, answer.read()
     finally:
         door.close()
 
@@ -50,15 +50,15 @@ def test_frames_pass_nginx_one_by_one(webs: list[Service], front: Nginx) -> None
     door = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "gzip"}
     door.request("GET", "/live?channel=example.com&bucket=month", headers=headers)
-    stream = door.getresponse()
-    assert (stream.status, stream.getheader("Content-Encoding")) == (200, None)
-    came = []
-    for line in stream:
-        if line.startswith(b"data:"):
-            came.append(time.monotonic())
-            webs[1].hit()  # so that there is another
-        if len(came) == 4:
-            break
+    came: list[float] = []
+    with door.getresponse() as stream:
+        assert (stream.status, stream.getheader("Content-Encoding")) == (200, None)
+        for line in stream:
+            if line.startswith(b"data:"):
+                came.append(time.monotonic())
+                webs[1].hit()  # so that there is another
+            if len(came) == 4:
+                break
     door.close()
     assert came[-1] - came[0] > 2 * 0.25  # not all at once
 

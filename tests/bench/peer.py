@@ -148,7 +148,8 @@ def _statuses(peer: Peer, lines: Sequence[tuple[str, ...]]) -> Counter[int]:
             headers["Content-Type"] = "application/json"
         try:
             door.request("POST" if body else "GET", target, body.encode() or None, headers)
-            found[door.getresponse().status] += 1
+            with door.getresponse() as answer:
+                found[answer.status] += 1
         except (OSError, http.client.HTTPException) as error:
             raise Lacking(f"nobody answers at {peer.base}: {error}") from None
         finally:

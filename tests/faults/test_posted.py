@@ -30,8 +30,8 @@ def post(service: Service, body: bytes, key: str) -> tuple[int, dict[str, object
             "Authorization": f"Bearer {TOKEN}",
         }
         door.request("POST", "/api/hits", body, headers)
-        response = door.getresponse()
-        return response.status, json.loads(response.read())
+        with door.getresponse() as response:
+            return response.status, json.loads(response.read())
     finally:
         door.close()
 

@@ -66,7 +66,8 @@ def has_room(service: Service) -> bool:
     door = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
     try:
         door.request("GET", "/live?channel=example.com&bucket=month")
-        return door.getresponse().status == 200
+        with door.getresponse() as answer:
+            return answer.status == 200
     finally:
         door.close()
 
