@@ -38,7 +38,7 @@ def test_laws_1_2_and_7_hold_while_the_disk_of_redis_is_full(
             fill(disk / "filler")
             more(visitors, 200)
             last(4.0)
-            assert b"writing to the AOF file" in (disk / "redis" / "redis.log").read_bytes()  # of it all or a part
+            assert b"writing to the AOF file" in (disk / "redis" / "redis.log").read_bytes()
             (disk / "filler").unlink()
             own.redis.start()  # where it has ended
             more(visitors)
