@@ -76,17 +76,6 @@ def follower(redis: Redis, path: Path) -> Follower:
     return Follower(path, lambda log: EdgeImport(redis, raw, log, reader))
 
 
-def catch_up(one: Follower) -> None:
-    """Until twice nothing is new."""
-    while one.poll() or one.poll():
-        pass
-
-
-def add(path: Path, text: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(text)
-
-
 def pages(numbers: Any) -> list[str]:
     return [f"/{n}" for n in sorted(numbers)]
 
@@ -133,5 +122,5 @@ def refused(redis: Redis) -> dict[str, int]:
     return found
 
 
-__all__ = ["add", "catch_up", "edge_reader", "follower", "following", "hits", "line", "lines", "pages"]
+__all__ = ["edge_reader", "follower", "following", "hits", "line", "lines", "pages"]
 __all__ += ["refused", "stored"]

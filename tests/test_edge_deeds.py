@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
-from tests.edge import add, catch_up, follower, lines, pages, stored
+from tests.edge import follower, lines, pages, stored
+from tests.following import add, catch_up
 from tests.hits import PROPERTY
 from tracker import edge_import
 

@@ -11,17 +11,16 @@ from typing import Any
 import pytest
 from redis import ConnectionError, Redis
 
-from tests.edge import add, catch_up, edge_reader, follower, hits, line, lines, pages, refused, stored
+from tests.edge import edge_reader, follower, hits, line, lines, pages, refused, stored
+from tests.following import Start, add, catch_up, starts
 from tests.service import TIMEOUT
 from tests.waiting import until
 from tracker import edge_import, keys
 from tracker.edge_import import EdgeImport
 from tracker.log_file import BadLog, LogFile, turn
-from tracker.log_follow import Follower
 from tracker.log_lines import MAX_LINE
 from tracker.raw import Moved, RawLog
 
-Start = Callable[[], Follower]
 Read = Callable[..., EdgeImport]
 SITES = 3
 
@@ -40,15 +39,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(redis: Redis, log: Path) -> Iterator[Start]:
     """Starts following the log, as after a restart; ended at the end."""
-    started = []
-
-    def begin() -> Follower:
-        started.append(follower(redis, log))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.close()
+    yield from starts(lambda: follower(redis, log))
 
 
 def to_the_end(one: EdgeImport) -> None:

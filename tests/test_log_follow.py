@@ -4,7 +4,7 @@ import gzip
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
+from tests.following import Start, add, catch_up, starts
 from tests.hits import PROPERTY, SITE
 from tests.logs import import_all, line, lines, paths, stored
 from tests.waiting import until
@@ -27,8 +28,6 @@ from tracker.log_reader import LogReader
 from tracker.raw import RawLog
 from tracker.visitors import Visitors
 
-Start = Callable[[], Follower]
-
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
@@ -38,31 +37,12 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(redis: Redis, log: Path) -> Iterator[Start]:
     """Starts following the log, as after a restart; ended at the end."""
-    started = []
-
-    def begin() -> Follower:
-        started.append(follower(redis, log))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.close()
+    yield from starts(lambda: follower(redis, log))
 
 
 def follower(redis: Redis, path: Path) -> Follower:
     reader = LogReader(SITE, Visitors("off", redis))
     return Follower(path, lambda opened: LogImport(RawLog(redis), opened, reader))
-
-
-def catch_up(one: Follower) -> None:
-    """Until twice nothing is new."""
-    while one.poll() or one.poll():
-        pass
-
-
-def add(path: Path, text: str) -> None:
-    with path.open("a") as file:
-        file.write(text)
 
 
 def test_lines_come_as_they_are_written(redis: Redis, log: Path, start: Start) -> None:
