@@ -21,6 +21,7 @@ from summaries.counting_report import CountingReport
 from summaries.fold import Sums, fold, nobody
 from summaries.hooks import Hook
 from summaries.no_gc import no_gc
+from summaries.pace import BATCH, size_after
 from summaries.recent import recent, since
 from tracker.canary import KEPT
 from tracker.hit import CANARY, Hit
@@ -31,17 +32,14 @@ from tracker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 35 ms
-LARGEST = 5000  # hits of a batch; the more together, the more visitors and paths repeat
-SECONDS = 0.08  # that one apply may keep Redis busy: so long a hit at the door may wait for it
-
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did: hits counted, and how old the oldest of them was, in seconds."""
+    """What one step did: hits counted, how old the oldest of them was, in seconds, and whether more wait."""
 
     hits: int = 0
     lag: float = 0.0
+    more: bool = False
 
 
 @dataclass
@@ -88,7 +86,7 @@ class Counting:
     def step(self, site: str, limit: int = 0) -> Step:
         """Count at most `limit` hits of a site for every group of summaries with one cursor.
 
-        0 stands for as many as Redis takes in SECONDS, BATCH to LARGEST.
+        0 stands for as many as pace.py says.
         Those behind are led up to the foremost, never past it: so they join.
         """
         with no_gc():
@@ -103,10 +101,12 @@ class Counting:
         for start in starts:
             upto = "+" if start == starts[-1] else starts[-1]
             names = [name for name in self.hooks if positions[name] == start]
-            found = self.raw.unread(site, start, limit or self._size, upto)
+            size = limit or self._size
+            found = self.raw.unread(site, start, size, upto)
             folded = self._fold(site, names, start, found)
-            done.append(self._counted(folded, self._apply) if folded else Step())
-        return Step(max(step.hits for step in done), max(step.lag for step in done))
+            done.append(self._counted(folded, size, self._apply) if folded else Step())
+        more = any(step.more for step in done)
+        return Step(max(step.hits for step in done), max(step.lag for step in done), more)
 
     def _count(self, site: str, limit: int, start: str) -> Step:
         """Of summaries that all stand there. Who is behind works ahead; a few hits are counted at once."""
@@ -119,9 +119,9 @@ class Counting:
                 return Step()
             ready = Kept(folded, None, limit, len(found) >= size)
         if not (ready.is_full and self._ahead.is_free()):
-            return self._counted(ready.folded, self._apply)
+            return self._counted(ready.folded, size, self._apply)
         fold = partial(self._fold, site, names)
-        return self._counted(ready.folded, lambda _: self._ahead.apply(ready, size, self._apply, fold))
+        return self._counted(ready.folded, size, lambda _: self._ahead.apply(ready, size, self._apply, fold))
 
     def _fold(self, site: str, names: list[str], start: str, found: list[Any]) -> Folded | None:
         """A batch of these entries, which come after `start`; None where there are none."""
@@ -137,8 +137,8 @@ class Counting:
         packed = self.counters.pack(batch)
         return Folded(batch, packed, entries[0][0], len(entries), len(entries) - len(hits))
 
-    def _counted(self, folded: Folded, apply: Callable[[Folded], float | None]) -> Step:
-        """See that the batch is applied, and tell of it."""
+    def _counted(self, folded: Folded, size: int, apply: Callable[[Folded], float | None]) -> Step:
+        """See that the batch is applied, and tell of it; `size` hits at most were asked for."""
         batch, site, seconds = folded.batch, folded.batch.site, None
         try:
             seconds = apply(folded)
@@ -149,12 +149,11 @@ class Counting:
             return Step()
         self._positions(site).update(dict.fromkeys(batch.summaries, batch.end))
         self._report(site, batch.sums, folded.unreadable)
-        if folded.entries >= BATCH:
-            self._size = max(BATCH, min(LARGEST, int(folded.entries * SECONDS / max(seconds, 1e-6))))
+        self._size = size_after(folded.entries, seconds, self._size)
         lag = max(0.0, time.time() - order(folded.first)[0] / 1000)
         if "server" in batch.summaries:  # others that catch up count the same hits again
             self.report.counted(site, folded.entries, seconds, lag)
-        return Step(folded.entries, lag)
+        return Step(folded.entries, lag, folded.entries >= size)
 
     def _apply(self, folded: Folded) -> float | None:
         """The seconds it took; None where another counter was first. Raises LostCursor."""

@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from redis import Redis, RedisError, ResponseError
 
-from summaries.counting import BATCH, Counting, Step
+from summaries.counting import Counting, Step
 from summaries.lease import LEASE, Lease
 from summaries.mending import Mending
+from summaries.pace import Pace
 from summaries.patrol import Patrol
 from summaries.retention import Retention
 from tracker.foreign import list_sites
@@ -26,7 +27,6 @@ from tracker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-AGE = 0.08  # seconds old that hits may be when they are counted: the more together, the less each costs
 RETRY = 0.02  # seconds until the first try to reach a Redis that is away
 IDLE = 0.2  # seconds to wait for a hit before looking for new sites
 BEHIND = 5.0  # seconds of lag worth a line in the log
@@ -75,6 +75,7 @@ class Rounds:
         self._retention = retention
         self._stop = stop
         self._looks = self._tidies = Patrol(LOOK, IDLE)  # `work` begins anew
+        self._pace = Pace()
         self._wait = RETRY  # seconds until the next try while Redis is away
         self._rests: dict[str, float] = {}  # site -> when to try it again, monotonic; bound: the sites
         self._trouble = Seldom(
@@ -136,8 +137,8 @@ class Rounds:
             steps: list[Step] = self._each(ready, self.counting.step)
             lag = max([lag, *(step.lag for step in steps)])
             spent = time.monotonic() - begun
-            if ready and all(step.hits < BATCH for step in steps):  # what comes now takes as long again
-                self._stop.wait(max(0.0, AGE - 2 * spent))
+            if ready and not any(step.more for step in steps):
+                self._stop.wait(self._pace.rest(begun, sum(step.hits for step in steps), spent))
         return lag
 
     def _each(self, sites: Iterable[str], do: Callable[[str], T]) -> list[T]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from summaries.counters import UNREADABLE
-from summaries.counting import BATCH, LARGEST, Counting
+from summaries.counting import Counting
+from summaries.pace import BATCH, LARGEST
 from tests.hits import FIREFOX, PROPERTY, SITE, hit
 from tests.waiting import until
 from tracker import keys
