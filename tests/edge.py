@@ -40,7 +40,6 @@ def line(query: str, at: float = AT, status: str = "200", **headers: str) -> byt
     sent = {name.upper().replace("_", "-"): text for name, text in headers.items()}
     texts = {
         "status": status,
-        "method": "POST" if status == "204" else "GET",
         "query": query,
         "remote": "203.0.113.7",
         "forwarded": sent.get("X-FORWARDED-FOR", "203.0.113.7"),
@@ -50,7 +49,7 @@ def line(query: str, at: float = AT, status: str = "200", **headers: str) -> byt
     }
     hints = ",".join(f'"{name}":"{_escaped(sent.get(name.upper(), ""))}"' for name in HINTS)
     told = ",".join(f'"{name}":"{_escaped(text)}"' for name, text in texts.items())
-    return f'{{"at":{at:.3f},{told},"headers":{{{hints}}},"id":"1-2-{next(NUMBERS)}"}}'.encode("latin-1")
+    return f'{{"at":{at:.3f},{told},"headers":{{{hints}}},"id":"2-{next(NUMBERS)}"}}'.encode("latin-1")
 
 
 def _escaped(text: str) -> str:

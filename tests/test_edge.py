@@ -1,6 +1,7 @@
 """The same requests to a door behind nginx and to a nginx that answers itself: the same hits and refusals."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -67,6 +68,7 @@ TABLE = {
     "a post without a length": Request(FULL, "POST", BROWSER, None, 204),
     "a body": Request("", "POST", BROWSER, FULL),
     "address and body": Request(PAGE, "POST", BROWSER, "t=posted"),
+    "a get with a body": Request(PAGE, "GET", BROWSER, "t=posted"),
     "a body in pieces": Request(
         "", "POST", {"Transfer-Encoding": "chunked"}, f"{len(FULL):x}\r\n{FULL}\r\n0\r\n\r\n"
     ),
@@ -80,6 +82,9 @@ TABLE = {
     "cookie": get(Cookie=f"a=1; _hitwall={VISITOR}; b=2"),
     "cookie and visitor": get(f"{PAGE}&v=another-one", Cookie=f"_hitwall={VISITOR}"),
     "foreign cookies": get(Cookie=f"not_hitwall={VISITOR}; x_hitwall=1"),
+    "cookies without a blank": get(Cookie=f"a=1;_hitwall={VISITOR};b=2"),
+    "a cookie within another": get(Cookie=f"a=1 _hitwall={VISITOR}; b=;  _hitwall={VISITOR}"),
+    "two cookies of ours": get(Cookie=f"_hitwall={VISITOR}; _hitwall=another-one"),
     "bad cookie": get(Cookie="_hitwall=<script>"),
     "spoofed address": get(X_Forwarded_For="198.51.100.7, 203.0.113.7"),
     "raw UTF-8 in a header": get(User_Agent="Größe".encode().decode("latin-1"), Sec_CH_UA="ü\xff"),
@@ -260,6 +265,26 @@ def test_no_cookie_is_set_where_visitors_are_told_apart_otherwise(tmp_path: Path
     with nginx(tmp_path, (1, 1), edge=True, visitor="hash") as front:
         answer = Side(front, Redis(), {}).ask(get(Sec_Fetch_Site="same-site").text())
     assert b"Set-Cookie" not in answer
+
+
+def test_a_limit_as_the_documentation_has_it_holds_for_images_and_beacons(tmp_path: Path) -> None:
+    told = (ROOT / "docs" / "edge.md").read_text().partition("\n## Rate\n")[2].partition("\n## ")[0]
+    zone, limit, beacon = re.findall(r"```nginx\n(.*?)```", told, re.S)
+    with nginx(tmp_path, (1, 1), edge=True) as front:
+        front.stop()
+        text = front.file.read_text().replace("return 204;", "return 420;")
+        text = text.replace(
+            "    server {\n", f"{zone}    server {{\n{beacon.replace('${EDGE_LOG}', str(front.hits))}"
+        )
+        text = re.sub(r"location (= /a\.gif|@named) \{\n", rf"\g<0>{limit}", text)
+        front.file.write_text(text.replace("20r/s", "1r/m").replace("burst=40", "burst=1"))
+        front.start()
+        for method, taken in (("GET", 200), ("POST", 204)):
+            side = Side(front, Redis(), {})
+            seen = [_parsed(side.ask(Request(method=method).text()))[0] for _ in range(4)]
+            assert seen == [taken, taken, 429, 429]
+            front.stop()  # a limit begins anew
+            front.start()
 
 
 def test_a_new_log_is_begun_again_and_again_and_old_ones_go(tmp_path: Path) -> None:
