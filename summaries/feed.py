@@ -38,7 +38,7 @@ class Feed:
         self._dirty = self._counted = False  # changed since the last frame; and by a counted batch
         self._differed = ""  # our cursor, where Redis had another at the last check
         self._shown: Mapping[str, Any] = {}
-        self._sent = self._drawn = self._rested = float("-inf")
+        self._sent = self._moved = self._drawn = self._rested = float("-inf")  # `_moved`: by news
         self._beaten = time.monotonic()  # who comes is told a comment at once
         self._news = Event()
 
@@ -65,8 +65,11 @@ class Feed:
         self._differed = "" if ours == found else ours
 
     def due(self, apart: float = APART) -> float:
-        """Seconds until the next frame may have to be drawn, of frames so far apart."""
-        then = self._sent + apart if self._dirty else self._drawn + LOOK
+        """Seconds until the next frame may have to be drawn; those that tell of news are so far apart.
+
+        One that time alone has changed, at most one a LOOK, keeps no news waiting.
+        """
+        then = self._moved + apart if self._dirty else self._drawn + LOOK
         return then - time.monotonic()
 
     def draw(self, now: datetime, beside: dict[str, Any], apart: float = APART) -> bool:
@@ -81,10 +84,12 @@ class Feed:
             return self._publish(b"")
         frame = self._frame(self.picture, now, beside)
         told = {name: part for name, part in frame.items() if name not in PASSING}
-        self._dirty = self._counted = False
+        moved, self._dirty, self._counted = self._dirty, False, False
         if told == self._shown and self._drawn - self._sent < QUIET:
             return False
         self._shown, self._sent = told, self._drawn
+        if moved:
+            self._moved = self._drawn
         return self._publish(str(Message(dump(frame), type="frame", id=frame["cursor"])).encode())
 
     def _frame(self, picture: Picture, now: datetime, beside: dict[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,23 @@ The more hits a batch has, the more of them are alike, and the less each costs: 
 21 µs for a hit, of 5,000 12, of 12,000 8. But a batch keeps hits waiting, at the door and for the wall.
 """
 
-AGE = 0.08  # seconds old that hits may be when they are counted
-CALM = 12_500  # hits a second up to which they are no older; beyond, each has to be cheap
-OLDEST = 0.5  # seconds; two frames of a wall
+from itertools import pairwise
+
+# Hits a second -> seconds old that they may be when they are counted; in between, what lies between. Few cost
+# little, however they come. Of very many each has to be cheap, and two frames of a wall are soon enough.
+AGES = ((0, 0.03), (1_000, 0.08), (12_500, 0.08), (25_000, 0.5))
+SHORTEST = 0.03  # seconds between two rounds that tell how many come
 BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 35 ms
 LARGEST = 12_000  # hits of a batch; three are in memory, and more have no room in a processor's caches
 SECONDS = 0.08  # that one apply may keep Redis busy: so long a hit at the door may wait for it
+
+
+def age(per_second: float) -> float:
+    """Seconds old that hits may be of which so many come."""
+    for (few, young), (many, old) in pairwise(AGES):
+        if per_second < many:
+            return young + (old - young) * (per_second - few) / (many - few)
+    return AGES[-1][1]
 
 
 def size_after(hits: int, seconds: float, size: int) -> int:
@@ -30,7 +41,6 @@ class Pace:
 
         What comes now takes as long again.
         """
-        rate = hits / max(AGE / 2, begun - self._begun)
+        rate = hits / max(SHORTEST, begun - self._begun)
         self._begun = begun
-        age = min(OLDEST, AGE * max(1.0, rate / CALM) ** 2)
-        return max(0.0, age - 2 * spent)
+        return max(0.0, age(rate) - 2 * spent)

@@ -16,10 +16,11 @@ from summaries.metrics import FRAMES
 from summaries.turns import Stretches
 from summaries.viewer import Viewer
 
-STUCK = 20.0  # seconds a viewer may take for a frame: at 0.5 kB/s a wall is of no use
+STUCK = 10.0  # seconds a viewer may take for a frame, and the kernel (GONE) to be answered at all
 LOOK = 1.0  # seconds between two looks for those who take longer
 SHARE = 0.1  # of a core for writing frames, as long as they need not be further apart than SLOWEST
 SLOWEST = 0.7  # seconds between two frames; what is left of law 6's second is for writing them
+KEPT = 0.75  # of what is known of their cost, after another frame to all
 
 
 class Streams:
@@ -36,7 +37,9 @@ class Streams:
         self._stretches = Stretches()
         self._call = self._called  # made once, for all
         self._sent = 0  # frames that are not in the metrics yet
-        self._cost = 0.0  # seconds of a core for one
+        self._spent = self._written = (
+            0.0  # seconds of a core for so many frames; what is long ago counts less
+        )
         self.open = 0
 
     def take(self, connection: socket, feed: Feed, chunked: bool) -> None:
@@ -58,7 +61,7 @@ class Streams:
 
     def apart(self, least: float) -> float:
         """Seconds that two frames have to be apart, `least` or more."""
-        return pace(self._cost * self.open, least)
+        return pace(self._spent / max(1.0, self._written) * self.open, least)
 
     def _called(self, viewer: Viewer) -> None:
         self._calling.append(viewer)
@@ -71,8 +74,9 @@ class Streams:
                 self._work.wait(LOOK)
                 self._work.clear()
                 self._stretches.begin()
+                before = self._sent
                 self._do()
-                self._measure(self._stretches.end())
+                self._measure(self._sent - before, self._stretches.end())
         finally:
             self._greenlet = None
             for viewer in [viewer for viewers in self._viewers.values() for viewer in viewers]:
@@ -138,12 +142,14 @@ class Streams:
         self.open -= 1
         self._left(viewer.feed)
 
-    def _measure(self, spent: float) -> None:
-        if self._sent:
-            cost = spent / self._sent
-            self._cost = (3 * (self._cost or cost) + cost) / 4
-            FRAMES.inc(self._sent)
-            self._sent = 0
+    def _measure(self, sent: int, spent: float) -> None:
+        """A round of so many frames. Of few most is the round's own time, which tells little of many."""
+        if sent:
+            kept = KEPT ** (sent / max(1, self.open))
+            self._spent = kept * self._spent + spent
+            self._written = kept * self._written + sent
+        FRAMES.inc(self._sent)
+        self._sent = 0
 
     def join(self, end: float) -> None:
         """Return when the last has gone, or at that time (monotonic)."""

@@ -1,6 +1,7 @@
 """A feed: when there is a message, and what is in it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -104,6 +105,19 @@ def test_time_alone_makes_no_frame_until_a_sign_of_life_is_due(clock: ByHand) ->
     assert draw(feed)
     clock.now += LOOK
     assert draw(feed, active=1)  # which is news
+
+
+def test_law_6_a_frame_that_time_alone_has_changed_keeps_no_hit_waiting(clock: ByHand) -> None:
+    feed = watched()
+    assert draw(feed)
+    clock.now += LOOK
+    assert draw(feed, active=1)
+    feed.tell(news(2), 0.0)
+    assert draw(feed, active=1)
+    assert frame(feed)["hits"] == 2
+    feed.tell(replace(news(3), start="6-0", end="7-0"), 0.0)
+    assert feed.due() == APART
+    assert not draw(feed, active=2)
 
 
 def test_a_comment_comes_every_15_s_with_a_picture_or_without(clock: ByHand) -> None:

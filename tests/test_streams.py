@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hitwall.server import GONE, UNSENT
 from summaries import streams as module
 from summaries.feed import END, Feed
-from summaries.streams import SHARE, SLOWEST, Streams, pace
+from summaries.streams import SHARE, SLOWEST, STUCK, Streams, pace
 from summaries.viewer import Viewer
 from tests.hits import SITE
 from tests.test_crowds import on_its_own_hub
@@ -46,6 +47,20 @@ class Stage:
         far.setblocking(False)
         self._far.append(far)
         self.streams.take(plain_socket(fileno=near.detach()), self.feed, chunked)
+        return far
+
+    def open_tcp(self, patience: float) -> socket.socket:
+        """Over TCP, whose kernel ends a connection after so many seconds, and takes little unread."""
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as far:
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+            far.connect(server.getsockname())
+            near, _ = server.accept()
+            far = far.dup()
+        for option, value in (("TCP_USER_TIMEOUT", int(1000 * patience)), ("TCP_NOTSENT_LOWAT", UNSENT)):
+            near.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        near.setblocking(False)
+        self._far.append(far)
+        self.streams.take(plain_socket(fileno=near.detach()), self.feed, False)
         return far
 
     def tell(self, message: bytes) -> None:
@@ -238,6 +253,26 @@ def test_who_takes_nothing_for_long_goes_and_who_is_only_slow_stays(monkeypatch:
     check(work)
 
 
+def test_who_has_gone_and_who_takes_nothing_keep_their_place_equally_long() -> None:
+    assert GONE == 1000 * STUCK
+
+
+def test_who_reads_slowly_stays_though_the_kernel_would_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK", 0.05)
+
+    def work(stage: Stage) -> None:
+        slow = stage.open_tcp(0.2)
+        for number in range(15):  # 10 kB/s; a kernel that is not told otherwise ends it after six
+            stage.tell(letters(number, 10_000))
+            gevent.sleep(0.1)
+            assert slow.recv(1024)
+        assert stage.left == 0
+        monkeypatch.setattr(module, "STUCK", 0.2)
+        reach(lambda: stage.left == 1)
+
+    check(work)
+
+
 def test_law_10_what_waits_for_slow_viewers_is_there_once() -> None:
     def work(stage: Stage) -> None:
         far = [stage.open(room=ROOM) for _ in range(50)]
@@ -323,6 +358,21 @@ def test_whatever_is_read_when_it_is_whole_messages_in_order_and_the_newest_at_l
         assert all(a < b for a, b in pairwise(seen))
 
     check(work)
+
+
+def test_law_6_what_the_first_wall_alone_cost_slows_down_no_thousand() -> None:
+    streams = Streams(lambda _: None)
+    streams.open = 1
+    streams._measure(1, 0.0001)  # mostly for waking up
+    streams.open = 1000
+    streams._measure(1000, 0.01)
+    assert streams.apart(0.25) == 0.25
+    for _ in range(50):
+        streams._measure(1, 0.0001)  # of a site that one wall shows
+    assert streams.apart(0.25) == 0.25
+    for _ in range(10):
+        streams._measure(1000, 0.05)
+    assert 0.45 < streams.apart(0.25) < 0.5
 
 
 @given(cost=st.floats(0, 10), least=st.floats(0.1, 0.5))

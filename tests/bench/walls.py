@@ -42,10 +42,14 @@ READING = """\
 So many streams of one site's hour are open on one web process; one process reads them all. The delay is from
 the moment at which a hit was to be sent until a stream has brought a frame whose total includes it; every
 pair of hit and stream is one value. The time that a hit was planned for counts, so that a slow answer does
-not hide the wait of the hits behind it. Frames are at least 250 ms apart, and up to 700 ms where writing
-them would take more than a tenth of a core, so with steady hits half of the delay is that pause. Memory is
-what the web process has grown by since the first wall, which brings the table of browsers, 28 MB once; what
-the kernel keeps for a connection is not in it. All processes share this machine."""
+not hide the wait of the hits behind it. Frames of hits are at least 250 ms apart, and up to 700 ms where
+writing them would take more than a tenth of a core, so with steady hits half of the delay is that pause; what
+it adds to is the time for which hits gather before they are counted together. A frame that time alone has
+changed, a visitor who is not active any more, comes at most once a second, after a second without hits, and
+keeps the next hit waiting no longer than it takes to write; so frames a second are counted once steady hits
+have come for a second. Memory is what the web process has grown by since the first wall, which brings the
+table of browsers, 28 MB once; what the kernel keeps for a connection is not in it. All processes share this
+machine."""
 
 
 @dataclass(frozen=True)
@@ -203,10 +207,14 @@ def _rows(walls: Walls) -> list[Row]:
 
 
 def _pace(walls: Walls) -> float:
-    """Of the steady phase, at the mean; frames that show what is shown already are few then."""
-    start, end = walls.steady.sent[0].at, walls.steady.sent[-1].at
-    times: list[float] = [at for _, _, at in NOTE.iter_unpack(walls.notes)]
-    return sum(start <= at < end for at in times) / walls.count / (end - start)
+    """Of the steady phase but its first second, at the mean; all of them show new hits then."""
+    start, end = walls.steady.sent[STEADY].at, walls.steady.sent[-1].at
+    times: dict[int, list[float]] = {}
+    for wall, _, at in NOTE.iter_unpack(walls.notes):
+        if start <= at < end:
+            times.setdefault(wall, []).append(at)
+    pauses = sum(len(each) - 1 for each in times.values())
+    return pauses / sum(each[-1] - each[0] for each in times.values())
 
 
 def _steady(doors: Sequence[tuple[str, Door]]) -> list[Row]:
