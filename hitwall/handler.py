@@ -5,48 +5,39 @@ stored it. All else goes pywsgi's way, which takes twice as long.
 """
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
-from socket import SHUT_RD, SHUT_RDWR
-from typing import Any, Protocol
+from socket import SHUT_RD
+from typing import Any
 
 import gevent
-from gevent.event import Event
+from gevent.hub import Waiter
 
-from hitwall.head import Head, Refused, refusal
+from hitwall import readers
+from hitwall.head import END, Head, Refused, read, refusal
 from hitwall.incoming import PIECE, Incoming
-from hitwall.ordinary import Ordinary
-from tracker.answers import Answer, counted, refused
+from hitwall.owed import IDLE, Door, Owed
+from tracker.answers import Answer, refused
 from tracker.headers import HEAD_BYTES
 
-IDLE = 30  # seconds in which a request has to come, or silent connections would fill the pool
 BODY = 4  # times as long for the body: 8 MB come in two minutes at 70 kB/s
 PIXEL = "/a.gif"
+HIT = (b"GET /a.gif?", b"POST /a.gif?")  # how a request begins that readers take
 FAILED = refused("GET", 500, "not stored: a fault of ours")
 
 
-class Door(Protocol):
-    """Where hits go, see tracker/beacon.py."""
-
-    def take(self, environ: dict[str, Any], told: Callable[[bool], None]) -> Answer | None: ...
-    def outcome(self, method: str, is_stored: bool) -> Answer: ...
-
-
-class Handler(Ordinary):
+class Handler(Owed):
     """Answers on one connection, request after request."""
 
-    door: Door | None = None  # of this process
-
     def __init__(self, sock: Any, address: Any, server: Any) -> None:
-        self.socket, self.client_address, self.server = sock, address, server
+        super().__init__(sock)
+        self.client_address, self.server = address, server
         self.rfile = Incoming(sock)
         self.since = time.monotonic()  # when it began to wait for what comes next
         self.patience = 1  # times IDLE that this may take
-        self._send = sock._sock.send  # the kernel's own, which takes what it can and never waits
         self._address = str(address[0]) if isinstance(address, tuple) else ""
-        self._owes = False  # a hit waits for its answer
-        self._settled: Event | None = None  # where somebody waits for that
+        self._receive, self._readable = sock._sock.recv, sock._read_event
+        self._resting: Waiter[None] | None = None  # where the connection's greenlet leaves it to readers
 
     def handle(self) -> None:
         """All requests of the connection, until it ends."""
@@ -65,8 +56,10 @@ class Handler(Ordinary):
     def handle_one_request(self) -> bool:
         """Whether another one may follow."""
         self.since, self.patience = time.monotonic(), 1
+        if not self.rfile.left:
+            self._rest()
         try:
-            head = self.rfile.head()
+            head = None if self.close_connection else self.rfile.head()
         except ValueError as error:
             self._refuse(str(error) if isinstance(error, Refused) else "400")
             return False
@@ -79,9 +72,52 @@ class Handler(Ordinary):
             self._serve(head)
         return not self.close_connection
 
+    def _rest(self) -> None:
+        """Leave what comes to the readers; returns when something is not theirs."""
+        self._resting = Waiter()
+        self._readable.start(readers.came, self._read)  # once, for all the hits that come
+        try:
+            self._resting.get()
+        finally:
+            self._resting = None
+            self._readable.stop()
+
+    def _rouse(self) -> None:
+        """The connection's greenlet goes on."""
+        if self._resting is not None:
+            self._readable.stop()
+            self.socket.hub.loop.run_callback(self._resting.switch, None)
+            self._resting = None
+
+    def _read(self) -> None:
+        """What a reader does: it takes a hit that has come alone and as a whole, and leaves all else."""
+        if self._resting is None:
+            return
+        try:
+            text = self._receive(PIECE)
+        except BlockingIOError:
+            return
+        except OSError:  # reset; who reads again sees the end
+            text = b""
+        head = None if self._owes or self.close_connection else _whole_hit(text)
+        if head is None or self.door is None:
+            self.rfile.left = text
+            self._rouse()
+            return
+        self.since = time.monotonic()
+        self._begin(head)
+        try:
+            self._take(head, head.target.partition("?")[2], self.door)
+        finally:
+            if self.close_connection:
+                self._rouse()
+
+    def _begin(self, head: Head) -> None:
+        self.command, self.request_version, self.close_connection = head.method, head.version, head.closes
+
     def _serve(self, head: Head) -> None:
         path, _, query = head.target.partition("?")
-        self.command, self.request_version, self.close_connection = head.method, head.version, head.closes
+        self._begin(head)
         if path == PIXEL and self.door is not None and head.length <= len(self.rfile.left):
             self._take(head, query, self.door)
             return
@@ -115,57 +151,16 @@ class Handler(Ordinary):
                 self.close_connection |= answer is FAILED
                 self._pay(answer.wire(self._connection(), int(time.time())))
 
-    def told(self, is_stored: bool) -> None:
-        """What became of a hit. Its answer goes out while this connection waits for the next request."""
-        connection, second = self._connection(), int(time.time())
-        if is_stored:
-            self._pay(counted(self.command, connection, second))
-        elif self.door is not None:
-            self._pay(self.door.outcome(self.command, False).wire(connection, second))
 
-    def _connection(self) -> str:
-        """What the answer says of it."""
-        if self.stopping and not self.close_connection:
-            self.close_connection = True
-            with suppress(OSError):
-                self.socket.shutdown(SHUT_RD)  # reading has begun
-        if self.close_connection:
-            return "close"
-        return "keep-alive" if self.request_version == "HTTP/1.0" else ""
-
-    def _pay(self, answer: bytes) -> None:
-        """Send it; what the kernel does not take at once goes when it does."""
-        try:
-            sent = self._send(answer)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # reset; reading tells, too
-            sent = len(answer)
-        if sent < len(answer):
-            gevent.spawn(self._pay_rest, answer[sent:])
-        else:
-            self._is_paid()
-
-    def _pay_rest(self, rest: bytes) -> None:
-        self.socket.settimeout(IDLE)
-        try:
-            self.socket.sendall(rest)
-        except OSError:  # gone, or it takes not even so little; behind half an answer none may follow
-            self.close_connection = True
-            with suppress(OSError):
-                self.socket.shutdown(SHUT_RDWR)
-        self._is_paid()
-
-    def _is_paid(self) -> None:
-        self._owes = False
-        if self._settled is not None:
-            self._settled.set()
-
-    def _settle(self) -> None:
-        """Wait until the answer is sent: what comes after it must not overtake it."""
-        while self._owes:
-            self._settled = Event()
-            self._settled.wait()
+def _whole_hit(text: bytes) -> Head | None:
+    """The head where that is all there is, and right; whoever reads it again refuses what is wrong."""
+    if not text.startswith(HIT) or text.find(END) != len(text) - len(END):
+        return None
+    try:
+        head = read(text[: -len(END)])
+    except ValueError:
+        return None
+    return None if head.length else head
 
 
 OPEN: set[Handler] = set()  # connections. Bound: the worker's

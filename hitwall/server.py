@@ -12,7 +12,8 @@ from contextlib import suppress
 import gevent
 from gevent.lock import RLock
 
-from hitwall.handler import IDLE, close_silent
+from hitwall.handler import close_silent
+from hitwall.owed import IDLE
 from hitwall.spread import FairServer
 
 log = logging.getLogger(__name__)

@@ -324,3 +324,36 @@ def test_an_unforeseen_error_does_not_close_the_door_for_ever(raw: Watched, comm
         commit.append(hit("/\ud800"))  # no door lets it in; it cannot be encoded
     commit.append(hit("/after"))
     assert stored(raw) == ["/after"]
+
+
+def test_hits_that_wait_when_an_unforeseen_error_ends_the_writer_are_stored_by_the_next(
+    raw: Watched, commit: GroupCommit
+) -> None:
+    under_way, go_on = Event(), Event()
+    fail = failing(1, KeyError())
+
+    def begin_and_fail() -> None:
+        begins(under_way, go_on)()
+        fail()
+
+    raw.beforehand = begin_and_fail
+    first = gevent.spawn(commit.append, hit("/first"))
+    assert under_way.wait(10)
+    waiting = [gevent.spawn(commit.append, hit(f"/{n}")) for n in range(3)]
+    gevent.sleep(0)
+    go_on.set()
+    gevent.joinall([first, *waiting], timeout=moment.LONGEST / 2)
+    assert [greenlet.successful() for greenlet in (first, *waiting)] == [False, True, True, True]
+    assert stored(raw) == ["/0", "/1", "/2"]
+
+
+def test_should_telling_one_fail_all_others_are_told(raw: Watched, commit: GroupCommit) -> None:
+    told: list[bool] = []
+
+    def fails(is_stored: bool) -> None:
+        raise KeyError
+
+    for tell in (told.append, fails, told.append, fails, told.append):
+        commit.add(hit("/"), tell)
+    commit.append(hit("/last"))
+    assert told == [True] * 3

@@ -11,8 +11,9 @@ import gevent
 import pytest
 from gevent import socket
 
-from hitwall.handler import BODY, IDLE, OPEN, Handler, close_silent
+from hitwall.handler import BODY, OPEN, Handler, close_silent
 from hitwall.ordinary import HANDED_OVER
+from hitwall.owed import IDLE
 from hitwall.server import SERVING
 from tests.faults.ledger import FULL
 from tests.served import ELSEWHERE, HEAD, PIXEL, POST, Door, Served, both_ways, rest, serving, until

@@ -1,14 +1,16 @@
 """The handler of requests and who means it ill: one connection costs no other its turn or its answer."""
 
 import socket as sockets
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
 
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 
-from hitwall import handler
+from hitwall import handler, owed
 from tests.served import HEAD, PIXEL, POST, Served, both_ways, rest, serving, until
 from tests.smuggling import statuses
 from tracker.answers import GIF, Answer, refused
@@ -72,9 +74,10 @@ def test_who_sends_many_requests_at_once_leaves_others_their_turn_after_each(
     assert max(answered) <= 2
 
 
+@pytest.mark.parametrize("after", [b"", HEAD % PIXEL + b"\r\n"], ids=["alone", "with another"])
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 def test_a_fault_of_the_door_leaves_the_page_whole_and_is_told(
-    served: Served, method: bytes, monkeypatch: pytest.MonkeyPatch
+    served: Served, method: bytes, after: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(environ: object) -> None:
         raise KeyError
@@ -82,17 +85,52 @@ def test_a_fault_of_the_door_leaves_the_page_whole_and_is_told(
     errors: list[type] = []
     monkeypatch.setattr(gevent.get_hub(), "print_exception", lambda _, kind, *rest: errors.append(kind))
     monkeypatch.setattr(served.door, "read", fails)
-    answer = served.talk((HEAD % PIXEL).replace(b"GET", method) + b"\r\n" + HEAD % PIXEL + b"\r\n")
+    with served.connect() as door:
+        door.sendall((HEAD % PIXEL).replace(b"GET", method) + b"\r\n" + after)
+        answer = rest(door, ends=False)
     assert statuses(answer) == [500]
     assert b"\r\nConnection: close\r\n" in answer
     assert answer.endswith(GIF)
     assert errors == [KeyError]
+    monkeypatch.setattr(served.door, "read", lambda environ: None)
+    assert statuses(served.talk(HEAD % PIXEL + b"\r\n")) == [200]
+
+
+def test_hits_for_which_the_door_has_to_wait_hold_up_no_other(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = Event()
+    monkeypatch.setattr(served.door, "read", waits(served.door.read, go_on))
+    with ExitStack() as stack:
+        doors = [stack.enter_context(served.connect()) for _ in range(30)]
+        for door in doors[::2]:
+            door.sendall(HEAD % b"/a.gif?slow" + b"\r\n")
+        for door in doors[1::2]:
+            door.sendall(HEAD % PIXEL + b"\r\n")
+        assert all(statuses(door.recv(65_536)) == [200] for door in doors[1::2])
+        for door in doors[::4]:  # comes after a hit that waits
+            door.sendall(HEAD % PIXEL + b"\r\n")
+        gevent.sleep(0.01)
+        go_on.set()
+        assert [len(statuses(rest(door))) for door in doors[::4]] == [2] * 8
+        assert [len(statuses(rest(door))) for door in doors[2::4]] == [1] * 7
+
+
+def waits(read: Callable[[dict[str, Any]], None], go_on: Event) -> Callable[[dict[str, Any]], None]:
+    """The same as `read`, though a slow hit takes until it may go on."""
+
+    def waiting(environ: dict[str, Any]) -> None:
+        if environ["QUERY_STRING"] == "slow":
+            go_on.wait(10)
+        read(environ)
+
+    return waiting
 
 
 def test_who_does_not_take_an_answer_in_its_time_is_cut_off_and_gets_none_behind_half_of_it(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handler, "IDLE", 0.05)
+    monkeypatch.setattr(owed, "IDLE", 0.05)
     served.server.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, 4096)
     with socket.socket() as slow:
         slow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 2048)

@@ -64,16 +64,18 @@ class GroupCommit:
             raise NotStored("the store is out of reach")
 
     def add(self, hit: Hit, told: Told) -> None:
-        """The same without waiting: `told` is called by another greenlet.
-
-        Raises NotStored where too many wait.
-        """
+        """The same without waiting: another greenlet calls `told`. Raises NotStored where too many wait."""
         if self._next.size >= MOST_WAITING:
             raise NotStored("too many hits are waiting")
         self._next.add(hit, told)
         self._wake.set()
-        if self._writer is None or self._writer.dead:
-            self._writer = gevent.spawn(self._write)
+        if self._writer is None:
+            self._begin_to_write()
+
+    def _begin_to_write(self, _: object = None) -> None:
+        """Start the writer; one that an unforeseen error ends is followed by another at once."""
+        self._writer = gevent.spawn(self._write)
+        self._writer.link_exception(self._begin_to_write)
 
     def _write(self) -> None:
         while True:

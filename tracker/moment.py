@@ -33,6 +33,11 @@ class Moment:
     def tell(self) -> None:
         """Tell all who ask: the hit is stored, or it is not, as far as is known by now."""
         self._patience.stop()
-        asking, self._asking = self._asking, []
-        for site, told in asking:
-            told(self.lost is not None and site not in self.lost)
+        asking, self._asking = iter(self._asking), []
+        try:
+            for site, told in asking:
+                told(self.lost is not None and site not in self.lost)
+        finally:
+            if left := list(asking):  # one has raised: an error of ours is none of the others'
+                self._asking = left
+                gevent.get_hub().loop.run_callback(self.tell)

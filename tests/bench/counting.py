@@ -27,8 +27,8 @@ from tracker.raw import RawLog
 from tracker.settings import Settings
 
 ROUNDS = 3
-HITS = 200_000  # some fifty batches
-EDGE = 10  # batches near the beginning and at the end whose cost is compared; the first few are smaller
+HITS = 300_000  # some thirty batches
+EDGE = 8  # batches near the beginning and at the end whose cost is compared; the first few are smaller
 BATCH = 500  # hits of one append
 AIM = 40_000  # hits a second
 LIMIT = 120  # seconds for one measurement
