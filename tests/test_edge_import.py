@@ -69,11 +69,11 @@ class Failing(RawLog):
         self.times = times
         self._stores = stores
 
-    def append_after(self, *args: Any) -> int:
+    def append_lines(self, *args: Any) -> int:
         self.times -= 1
         if self.times < 0 and not self._stores:
             raise ConnectionError("away")
-        done = super().append_after(*args)
+        done = super().append_lines(*args)
         if self.times < 0:
             raise ConnectionError("away")
         return done
@@ -159,9 +159,9 @@ def test_while_redis_has_lines_the_next_ones_are_read_and_not_sent(
     read_on, seen = Event(), []
 
     class Waiting(RawLog):
-        def append_after(self, *args: Any) -> int:
+        def append_lines(self, *args: Any) -> int:
             seen.append((read_on.wait(TIMEOUT), stored(redis)))
-            return super().append_after(*args)
+            return super().append_lines(*args)
 
     one = read(Waiting(redis))
     take, turns = one._read, count()
@@ -361,10 +361,10 @@ def test_a_site_elsewhere_is_no_reason_to_give_up(redis: Redis, log: Path, read:
     class Overtaken(RawLog):
         turns = iter([True])
 
-        def append_after(self, *args: Any) -> int:
+        def append_lines(self, *args: Any) -> int:
             if next(self.turns, False):
                 raise Moved("elsewhere")
-            return super().append_after(*args)
+            return super().append_lines(*args)
 
     assert read(Overtaken(redis)).step()
     assert stored(redis) == pages(range(4))

@@ -13,7 +13,8 @@ from tests.hits import FIREFOX, PROPERTY
 from tests.test_pixel import PAGE, QUERIES, REFUSED, VISITOR, environ
 from tracker import canary, keys
 from tracker.connection import connect
-from tracker.edge_lines import CONTROLS, MOST_QUERY, Lot
+from tracker.edge_lines import CONTROLS, MOST_QUERY, SLICE, Lot, Taken
+from tracker.entries import decode
 from tracker.hit import CANARY, BadHit, Hit
 from tracker.log_lines import MAX_LINE
 from tracker.pixel import PixelReader
@@ -28,10 +29,15 @@ def read(redis: Redis, *texts: bytes, **settings: Any) -> Lot:
     return edge_reader(redis, **settings).read(texts, 1, NOW)
 
 
+def hits_of(taken: Taken) -> list[tuple[int, Hit]]:
+    """Each with the number of its line."""
+    return list(zip(taken.numbers, map(decode, taken.after(0).splitlines()), strict=True))
+
+
 def outcome(redis: Redis, *texts: bytes, **settings: Any) -> tuple[list[Hit], dict[str, int]]:
     """Hits in the order of their lines, and how many were refused for which reason."""
     lot = read(redis, *texts, **settings)
-    numbered = sorted((number, hit) for hits in lot.hits.values() for number, hit in hits)
+    numbered = sorted(pair for taken in lot.hits.values() for pair in hits_of(taken))
     refused: dict[str, int] = {}
     for reasons in lot.refused.values():
         for reason, number in reasons.items():
@@ -105,11 +111,20 @@ def test_only_what_was_answered_with_success_is_a_hit_and_what_came_too_fast_is_
 def test_hits_keep_the_numbers_of_their_lines_and_refusals_their_day(redis: Redis) -> None:
     texts = [line(PAGE), line("url="), line(f"{PAGE}&s=other.example"), b"", line(PAGE)]
     lot = edge_reader(redis).read(texts, 11, NOW)
-    assert {site: [number for number, _ in hits] for site, hits in lot.hits.items()} == {
+    assert {site: taken.numbers for site, taken in lot.hits.items()} == {
         "example.com": [11, 15],
         "other.example": [13],
     }
     assert lot.refused == {WHEN.date(): {"no url": 1}}
+
+
+def test_hits_behind_a_line_are_those_of_later_lines_however_many_are_read_at_once(redis: Redis) -> None:
+    size = 2 * SLICE + 3
+    texts = [line(f"{PAGE}{n}&t=%0A%C2%85" if n % 3 else "url=") for n in range(size)]
+    taken = read(redis, *texts).hits["example.com"]
+    for begin in (0, 1, SLICE - 1, SLICE, 2 * SLICE + 1, size - 1, size):
+        behind = [decode(text).path for text in taken.after(begin).splitlines()]
+        assert behind == [f"/{n}" for n in range(begin, size) if n % 3]
 
 
 def test_half_a_line_that_a_killed_nginx_left_takes_no_other_along(redis: Redis) -> None:
@@ -122,8 +137,25 @@ def test_half_a_line_that_a_killed_nginx_left_takes_no_other_along(redis: Redis)
     assert (len(hits), refused) == (1, {"bad log line": 1})
 
 
+def test_a_line_of_an_older_configuration_is_read_as_well(redis: Redis) -> None:
+    old = line(PAGE).replace(b'"query":', b'"method":"GET","query":')
+    assert outcome(redis, old) == outcome(redis, line(PAGE))
+    assert len(outcome(redis, old)[0]) == 1
+
+
 @pytest.mark.parametrize(
-    "text", [b"{}", b"[1]", b'"a"', b"\xff\xfe", b"{" * 9000, b"GET / HTTP/1.1", b'{"at":1}']
+    "text",
+    [
+        b"{}",
+        b"[1]",
+        b'"a"',
+        b"\xff\xfe",
+        b"{" * 9000,
+        b"GET / HTTP/1.1",
+        b'{"at":1}',
+        line(PAGE).replace(b'"DNT":""', b'"DNT":1'),
+        line(PAGE).replace(b'"headers":{', b'"headers":[],"a":{'),
+    ],
 )
 def test_what_is_no_line_of_ours_is_refused_and_stops_nothing(redis: Redis, text: bytes) -> None:
     hits, refused = outcome(redis, line(PAGE), text, line(PAGE))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from tests.hits import FIREFOX, NOW, PROPERTY
-from tracker import form, pixel
+from tracker import form
 from tracker import hit as hits
 from tracker.headers import HEAD_BYTES
 from tracker.hit import BadHit, Hit
@@ -362,6 +362,38 @@ def test_the_quick_way_and_the_careful_one_make_the_same_of_any_request(
 
     quick = outcome(**{HEAD_BYTES: len(query) + 200})
     with pytest.MonkeyPatch.context() as careful:
-        careful.setattr(pixel, "parse_form", form.careful)
+        careful.setattr(form, "usual", lambda raw: None)
         careful.setattr(hits, "_origin", lambda address: ("", ""))
         assert outcome() == quick
+
+
+TELLING = ("user_agent", "accept_language", "dnt", "sec_gpc", "sec_ch_ua", "x_forwarded_for", "cookie")
+
+
+@given(
+    browsers=st.lists(st.fixed_dictionaries({name: st.sampled_from(["", "1", "b"]) for name in TELLING})),
+    named=st.sampled_from([("Sec-CH-UA", "DNT"), ("X-Forwarded-For",), ("Cookie", "User-Agent"), ("*",), ()]),
+)
+@PROPERTY
+def test_what_is_remembered_of_browsers_and_pages_changes_no_hit(
+    redis: Redis, browsers: list[dict[str, str]], named: tuple[str, ...]
+) -> None:
+    def reader() -> PixelReader:
+        return PixelReader(Settings(trusted_proxies=1, headers=named), Visitors("cookie", redis))
+
+    remembering = reader()
+    for number, headers in enumerate([*browsers, *browsers]):
+        query = f"{PAGE}{number % 2}&ref=/&t=%2B&s=s{number % 3}.example"
+        request = environ(query, None, **{name: text for name, text in headers.items() if text})
+        assert remembering.read(request | {HEAD_BYTES: 100}, NOW) == reader().read(request, NOW)
+
+
+def test_nothing_of_who_sent_a_request_is_remembered_with_its_browser(
+    reader: Callable[..., PixelReader],
+) -> None:
+    for named in (("Cookie", "DNT"), ("X-Forwarded-For",), ("X-Real-IP",), ("*",)):
+        one = reader(headers=named)
+        secret = {"cookie": "_hitwall=secret-1", "x_forwarded_for": "203.0.113.9", "x_real_ip": "203.0.113.9"}
+        one.read(environ(PAGE, None, **secret) | {HEAD_BYTES: 100}, NOW)
+        one.read(environ(PAGE, None, **{**secret, "cookie": "_hitwall=secret-2"}) | {HEAD_BYTES: 100}, NOW)
+        assert one.browsers._known.cache_info().currsize == ("Cookie" in named)

@@ -7,6 +7,7 @@ What lies under the keys it needs and is none of ours is set aside, and does not
 
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,10 +17,9 @@ from redis.exceptions import NoScriptError
 from tracker import keys
 from tracker.cluster import Cluster
 from tracker.cluster_map import name_of
-from tracker.entries import encode
 from tracker.foreign import undisturbed
 from tracker.held import Held
-from tracker.hit import CANARY, Hit
+from tracker.hit import CANARY
 from tracker.nodes import NodeAway
 
 KNOWN = 5  # seconds between two reminders that a site exists, should somebody empty Redis
@@ -43,10 +43,10 @@ class Append:
         self._script = redis.register_script(Path(__file__).with_name("append.lua").read_text("utf-8"))
 
     def __call__(
-        self, site: str, batches: Sequence[tuple[Any, Sequence[Hit]]], names: Sequence[str], head: list[Any]
+        self, site: str, batches: Sequence[tuple[Any, bytes]], names: Sequence[str], head: list[Any]
     ) -> int:
-        """Append batches of a source, position and hits, under all its names. What comes back, and what
-        `head` is, the script says. Raises RedisError.
+        """Append batches of a source, position and hits as encode_lines has them, under all its names. What
+        comes back, and what `head` is, the script says. Raises RedisError.
         """
         if any(hits for _, hits in batches):
             self._name_first(site)
@@ -57,8 +57,8 @@ class Append:
         self._name_again(site, appended, new)
         return appended
 
-    def each(self, batches: Sequence[tuple[str, Sequence[Hit], str, int]], keep: int) -> list[bool]:
-        """Append batches, each with its site, source and position, in one exchange.
+    def each(self, batches: Sequence[tuple[str, bytes, str, int]], keep: int) -> list[bool]:
+        """Append batches, each with its site, hits, source and position, in one exchange.
 
         Which of them Redis has taken. It may have others, too: who appends these again will know. No site
         may be there twice, for its second batch could overtake the first. Raises RedisError.
@@ -130,12 +130,9 @@ class Append:
         return cast(list[int], stored)
 
 
-def _call(
-    site: str, batches: Sequence[tuple[Any, Sequence[Hit]]], names: Sequence[str], head: list[Any]
-) -> Call:
+def _call(site: str, batches: Sequence[tuple[Any, bytes]], names: Sequence[str], head: list[Any]) -> Call:
     places = [keys.raw(site), *(keys.seen(site, name) for name in names)]
-    sent = [part for position, hits in batches for part in (position, len(hits), *map(encode, hits))]
-    return places, [*head, *sent]
+    return places, [*head, *chain(*batches)]
 
 
 def server_of(redis: Redis, site: str) -> str:

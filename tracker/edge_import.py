@@ -155,9 +155,9 @@ class EdgeImport:
         """The hits of that site which it has not; others may be at it, too."""
         source = f"edge-{self._name}"
         while _number(before := self._reached_by(site, source)) < end:
-            hits = [hit for number, hit in lot.hits[site] if number > _number(before)]
+            lines = lot.hits[site].after(_number(before))
             try:
-                self._raw.append_after(site, hits, [source], (before, str(end)), SITE_SEEN)
+                self._raw.append_lines(site, lines, [source], (before, str(end)), SITE_SEEN)
                 self._reached[site] = str(end)
             except Moved:
                 del self._reached[site]
@@ -185,9 +185,9 @@ class EdgeImport:
         return names[0].removeprefix("log-") if names else ""
 
     def _behind(self, lot: Lot) -> Backlog | None:
-        largest = max(lot.hits.values(), key=len, default=[])
-        late = [hit.site for _, hit in largest[:1] if datetime.now(UTC) - hit.at > LATE]
-        return Backlog(self._redis, late[0]) if late else None
+        site, taken = max(lot.hits.items(), key=lambda each: len(each[1].numbers), default=("", None))
+        is_late = taken is not None and datetime.now(UTC) - taken.first > LATE
+        return Backlog(self._redis, site) if is_late else None
 
     def _count_refused(self) -> None:
         for day in list(self._owed):

@@ -15,6 +15,7 @@ MOST_BYTES = 2**53  # as far as Lua adds exactly
 Entry = tuple[str, Hit | None]  # stream id, and the hit or None where the entry cannot be read
 
 encode = msgspec.json.Encoder().encode
+encode_lines = msgspec.json.Encoder().encode_lines  # JSON holds no end of a line; each has one
 decode = msgspec.json.Decoder(Hit).decode
 
 

@@ -6,6 +6,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from tracker import fields
 
 Environ = Mapping[str, Any]  # of WSGI
@@ -13,6 +15,8 @@ HEAD_BYTES = "hitwall.head_bytes"  # there: how long the request's head is, wher
 
 MOST = 100  # headers that are kept of those that no setting names
 NAME = 128  # characters of their names
+BROWSERS = 2048  # of which is remembered what their headers say, few as there are different ones,
+SHORT = 2048  # bytes of a head for which it is: 30 MB at most
 CACHED = 4096  # languages and referrers whose answers are remembered
 HOST = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?:[:/?#]|$)", re.I)
 TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
@@ -60,12 +64,12 @@ class KeptHeaders:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         named = {environ_name(name): name for name in names if name != "*"}
-        self._named = {key: name for key, name in named.items() if key not in NEVER_KEPT}
+        self.named = {key: name for key, name in named.items() if key not in NEVER_KEPT}
         self._all = "*" in names
 
     def of(self, environ: Environ) -> dict[str, str]:
         """Name -> text, as the setting spells the name."""
-        named = self._named
+        named = self.named
         if self._all:
             found = (key for key in environ if key.startswith("HTTP_") and len(key) <= NAME)
             named = {
@@ -76,6 +80,45 @@ class KeptHeaders:
             for key, name in named.items()
             if environ.get(key)  # an empty one says nothing
         }
+
+
+class Browser(msgspec.Struct, frozen=True, gc=False):
+    """What a browser tells with each of its requests alike."""
+
+    agent: str
+    language: str
+    headers: dict[str, str]  # that are kept
+    private: bool  # whether the visitor asks not to be tracked
+
+
+class Browsers:
+    """What the headers of requests say, of which a hit keeps those that HITWALL_HEADERS names."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._kept = KeptHeaders(names)
+        told = ("HTTP_USER_AGENT", "HTTP_ACCEPT_LANGUAGE", "HTTP_DNT", "HTTP_SEC_GPC")
+        self._keys = tuple(dict.fromkeys([*told, *self._kept.named]))
+        # Not where they tell of one request, or of one visitor.
+        self.are_alike = "*" not in names and not ADDRESSES.intersection(self._keys)
+        self._known = lru_cache(maxsize=BROWSERS)(self._told)
+
+    def of(self, environ: Environ) -> Browser:
+        """The one that has sent this request."""
+        if self.are_alike and environ.get(HEAD_BYTES, SHORT + 1) <= SHORT:
+            return self._known(*map(environ.get, self._keys))
+        return self.read(environ)
+
+    def read(self, environ: Environ) -> Browser:
+        """The same, not remembered."""
+        return Browser(
+            fields.text(header(environ, "HTTP_USER_AGENT"), "agent"),
+            fields.text(header(environ, "HTTP_ACCEPT_LANGUAGE"), "language"),
+            self._kept.of(environ),
+            asks_not(environ),
+        )
+
+    def _told(self, *values: str | None) -> Browser:
+        return self.read({key: value for key, value in zip(self._keys, values, strict=True) if value})
 
 
 def environ_name(name: str) -> str:

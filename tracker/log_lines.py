@@ -5,7 +5,8 @@ from hashlib import blake2b
 from typing import Protocol
 
 MAX_LINE = 65_536  # bytes; of a longer line comes one byte more than that, so that it can be told
-CHUNK = 262_144  # bytes read at once: about a thousand lines, one batch
+CHUNK = 262_144  # bytes of a batch: about a thousand lines
+PIECE = 65_536  # bytes read at once: more would leave the processor's cache, and the system gives memory anew
 TAIL = 1024  # bytes before a place whose digest tells whether it is the same log
 
 
@@ -49,7 +50,7 @@ class Lines:
     def __init__(self, stream: Stream, place: Place = Place(), chunk: int = CHUNK) -> None:
         self.place = place
         self._stream = stream
-        self._chunk = chunk  # bytes read at once
+        self._chunk = chunk  # bytes of a batch, or as many as its first line has
         self._held = b""  # of a line without its end, at most one byte more than it may have
         stream.seek(max(0, place.offset - TAIL))
         self._tail = read(stream, min(TAIL, place.offset))  # of all that was read
@@ -61,18 +62,22 @@ class Lines:
 
     def batch(self) -> Batch | None:
         """The next lines; None where no whole one is left, for now or for ever."""
-        while chunk := self._stream.read(self._chunk):
-            self.offset += len(chunk)
-            head, end, rest = chunk.rpartition(b"\n")
+        lines: list[bytes] = []
+        size = 0
+        while (not lines or size < self._chunk) and (piece := self._stream.read(min(PIECE, self._chunk))):
+            size += len(piece)
+            self.offset += len(piece)
+            head, end, rest = piece.rpartition(b"\n")
             if not end:
-                self._tail = (self._tail + chunk)[-TAIL:]
-                self._held = (self._held + chunk)[: MAX_LINE + 1]
+                self._tail = (self._tail + piece)[-TAIL:]
+                self._held = (self._held + piece)[: MAX_LINE + 1]
                 continue
             tail = (self._tail + head[-TAIL:] + end)[-TAIL:]
             self._tail = (tail + rest)[-TAIL:]
-            lines, self._held = (self._held + head).split(b"\n"), rest[: MAX_LINE + 1]
-            return self._moved(lines, self.offset - len(rest), tail)
-        return None
+            lines += (self._held + head).split(b"\n")
+            self._held = rest[: MAX_LINE + 1]
+            ended = self.offset - len(rest), tail
+        return self._moved(lines, *ended) if lines else None
 
     def rest(self) -> Batch | None:
         """The last line, which has no end; None where there is none."""

@@ -9,7 +9,18 @@ from redis import Redis
 
 from tracker import fields, keys
 from tracker.append import Append, server_of
-from tracker.entries import START, Entry, decode, encode, milliseconds, oldest, order, read_entry, read_hit
+from tracker.entries import (
+    START,
+    Entry,
+    decode,
+    encode,
+    encode_lines,
+    milliseconds,
+    oldest,
+    order,
+    read_entry,
+    read_hit,
+)
 from tracker.foreign import undisturbed
 from tracker.hit import SITE, Hit
 from tracker.nodes import run
@@ -47,11 +58,13 @@ class RawLog:
 
         How many hits were appended: however batches are put together, each is there once.
         """
-        return self._append(site, batches, [source], [keep, "<"])
+        told = [(position, encode_lines(hits)) for position, hits in batches]
+        return self._append(site, told, [source], [keep, "<"])
 
     def append_each(self, batches: Sequence[tuple[str, Sequence[Hit], str, int]], keep: int) -> list[bool]:
         """Append batches of different sites, see Append.each."""
-        return self._append.each(batches, keep)
+        told = [(site, encode_lines(hits), source, at) for site, hits, source, at in batches]
+        return self._append.each(told, keep)
 
     def append_after(
         self, site: str, hits: Sequence[Hit], names: Sequence[str], step: tuple[str, str], keep: int
@@ -61,8 +74,14 @@ class RawLog:
         The positions are words of the source's own, empty for its beginning; the first of its names
         tells where it stands, all of them are moved, and remembered for `keep` seconds.
         """
+        return self.append_lines(site, encode_lines(hits), names, step, keep)
+
+    def append_lines(
+        self, site: str, lines: bytes, names: Sequence[str], step: tuple[str, str], keep: int
+    ) -> int:
+        """The same of hits as encode_lines has them."""
         before, after = step
-        appended = self._append(site, [(after, hits)], names, [keep, before])
+        appended = self._append(site, [(after, lines)], names, [keep, before])
         if appended < 0:
             raise Moved(f"{names[0]} is not at {before or 'its beginning'} any more")
         return appended

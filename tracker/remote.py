@@ -15,7 +15,7 @@ def client(peer: str, forwarded: str, hops: int) -> str:
     before our own proxies' entries anybody may have written.
     """
     if hops:
-        entries = forwarded.split(",")
+        entries = forwarded.rsplit(",", hops)
         if len(entries) >= hops:
             return _address(entries[-hops].strip()[:LONG]) or _address(peer)
     return _address(peer[:LONG])
