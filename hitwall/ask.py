@@ -24,6 +24,7 @@ from hitwall.asking import (
     whose_options,
     wish,
 )
+from hitwall.processes import stopping
 from hitwall.tables import console, hit_line, series_table, sites_table, summary_table
 from hitwall.watching import View, Watch
 from hitwall.wording import inert
@@ -118,7 +119,7 @@ def hits(site: str | None, follow: bool, as_json: bool, limit: int, whose: Whose
         end = tail.end_of(asking.redis, name)
         for found in tail.newest(asking.questions, name, window, end):
             show(found)
-        for found in tail.follow(asking.redis, name, end) if follow else ():
+        for found in tail.follow(asking.redis, name, end, stopping()) if follow else ():
             if window.holds(found.hit):
                 show(found)
 

@@ -2,9 +2,9 @@
 
 import select
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
+from threading import Event
 
 import click
 from redis import Redis, RedisError
@@ -45,11 +45,11 @@ def end_of(redis: Redis, site: str) -> str:
     return last[0][0] if last else START
 
 
-def follow(redis: Redis, site: str, cursor: str) -> Iterator[RawHit]:
-    """Hits after the cursor as they arrive; ends when nobody reads our output any more."""
+def follow(redis: Redis, site: str, cursor: str, stop: Event) -> Iterator[RawHit]:
+    """Hits after the cursor as they arrive; ends when `stop` is set or nobody reads our output any more."""
     raw = RawLog(redis)
     told = False
-    while not hung_up():
+    while not (stop.is_set() or hung_up()):
         try:
             entries = raw.after(site, cursor, MOST_HITS) if raw.waiting({site: cursor}, WAIT) else []
             told = False
@@ -57,7 +57,7 @@ def follow(redis: Redis, site: str, cursor: str) -> Iterator[RawHit]:
             if not told:
                 click.echo(f"Redis is out of reach, trying again: {error}", err=True)
             told = True
-            time.sleep(PAUSE)
+            stop.wait(PAUSE)
             continue
         for cursor, hit in entries:
             if hit:
