@@ -90,9 +90,20 @@ class Handler(Owed):
             self._resting = None
 
     def _read(self) -> None:
-        """What a reader does: it takes a hit that has come alone and as a whole, and leaves all else."""
+        """What a reader does; an error ends this connection, and no other."""
         if self._resting is None:
             return
+        try:
+            self._take_or_leave()
+        except BaseException:  # the next answer would be taken for the one that is missing
+            self.close_connection = True
+            raise
+        finally:
+            if self.close_connection:
+                self._rouse()
+
+    def _take_or_leave(self) -> None:
+        """Take a hit that has come alone and as a whole, and leave all else to the connection's greenlet."""
         try:
             text = self._receive(PIECE)
         except BlockingIOError:
@@ -106,11 +117,7 @@ class Handler(Owed):
             return
         self.since = time.monotonic()
         self._begin(head)
-        try:
-            self._take(head, head.target.partition("?")[2], self.door)
-        finally:
-            if self.close_connection:
-                self._rouse()
+        self._take(head, head.target.partition("?")[2], self.door)
 
     def _begin(self, head: Head) -> None:
         self.command, self.request_version, self.close_connection = head.method, head.version, head.closes

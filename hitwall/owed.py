@@ -35,11 +35,15 @@ class Owed(Ordinary):
 
     def told(self, is_stored: bool) -> None:
         """What became of a hit. Its answer goes out while this connection waits for the next request."""
-        connection, second = self._connection(), int(time.time())
-        if is_stored:
-            self._pay(counted(self.command, connection, second))
-        elif self.door is not None:
-            self._pay(self.door.outcome(self.command, False).wire(connection, second))
+        try:
+            connection, second = self._connection(), int(time.time())
+            if is_stored:
+                self._pay(counted(self.command, connection, second))
+            elif self.door is not None:
+                self._pay(self.door.outcome(self.command, False).wire(connection, second))
+        except BaseException:  # an error of ours
+            self._cut()
+            raise
 
     def _connection(self) -> str:
         """What the answer says of it."""
@@ -68,10 +72,16 @@ class Owed(Ordinary):
         self.socket.settimeout(IDLE)
         try:
             self.socket.sendall(rest)
-        except OSError:  # gone, or it takes not even so little; behind half an answer none may follow
-            self.close_connection = True
-            with suppress(OSError):
-                self.socket.shutdown(SHUT_RDWR)
+        except OSError:  # gone, or it takes not even so little
+            self._cut()
+        else:
+            self._is_paid()
+
+    def _cut(self) -> None:
+        """End the connection: behind half an answer, or none, no other may follow."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.socket.shutdown(SHUT_RDWR)
         self._is_paid()
 
     def _is_paid(self) -> None:

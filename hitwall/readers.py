@@ -11,7 +11,7 @@ from gevent import Greenlet, get_hub, getcurrent
 from greenlet import greenlet
 
 READY: deque[Callable[[], None]] = deque()  # of connections that have sent something. Bound: those
-IDLE: list[greenlet] = []  # readers. Bound: as many as have had to wait at once, connections at most
+IDLE: set[greenlet] = set()  # readers. Bound: as many as have had to wait at once, connections at most
 
 
 def came(read: Callable[[], None]) -> None:
@@ -26,15 +26,20 @@ def came(read: Callable[[], None]) -> None:
 
 def _rouse() -> None:
     """In the hub: until all is read. A reader that has to wait, for Redis say, leaves the rest to another."""
-    while READY:
-        reader = IDLE.pop() if IDLE else Greenlet(_read)
-        reader.switch()
+    try:
+        while READY:
+            reader = IDLE.pop() if IDLE else Greenlet(_read)
+            reader.switch()
+    finally:
+        if READY:  # an error of ours; were this not called again, nobody would be heard any more
+            get_hub().loop.run_callback(_rouse)
 
 
 def _read() -> None:
-    hub = get_hub()
+    hub, reader = get_hub(), getcurrent()
     while True:
         while READY:
             READY.popleft()()
-        IDLE.append(getcurrent())
+        IDLE.add(reader)
         hub.switch()
+        IDLE.discard(reader)  # where something else has woken it, or it would be woken while it waits

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent import GreenletExit
 from gevent.event import Event
 from redis import ConnectionError, Redis, ResponseError, TimeoutError
 
@@ -80,9 +81,9 @@ def waiting(folder: Path) -> list[tuple[str, int, list[str]]]:
     return found
 
 
-def failing(times: int, error: Exception | None = None) -> Callable[[], None]:
+def failing(times: int, error: BaseException | None = None) -> Callable[[], None]:
     """Raises a ConnectionError, or this, the first times it is called."""
-    errors = [error or ConnectionError("cut off")] * times
+    errors: list[BaseException] = [error or ConnectionError("cut off")] * times
 
     def fail() -> None:
         if errors:
@@ -326,11 +327,12 @@ def test_an_unforeseen_error_does_not_close_the_door_for_ever(raw: Watched, comm
     assert stored(raw) == ["/after"]
 
 
+@pytest.mark.parametrize("error", [KeyError, GreenletExit])
 def test_hits_that_wait_when_an_unforeseen_error_ends_the_writer_are_stored_by_the_next(
-    raw: Watched, commit: GroupCommit
+    raw: Watched, commit: GroupCommit, error: type[BaseException]
 ) -> None:
     under_way, go_on = Event(), Event()
-    fail = failing(1, KeyError())
+    fail = failing(1, error())
 
     def begin_and_fail() -> None:
         begins(under_way, go_on)()

@@ -73,9 +73,9 @@ class GroupCommit:
             self._begin_to_write()
 
     def _begin_to_write(self, _: object = None) -> None:
-        """Start the writer; one that an unforeseen error ends is followed by another at once."""
+        """Start the writer; one that has ended, whatever has ended it, is followed by another at once."""
         self._writer = gevent.spawn(self._write)
-        self._writer.link_exception(self._begin_to_write)
+        self._writer.link(self._begin_to_write)
 
     def _write(self) -> None:
         while True:
