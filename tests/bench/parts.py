@@ -65,13 +65,13 @@ PEER = "peer"  # the part that is measured alone, and only where PEER says what
 PARTS = {
     "comparison": Measurement(lambda m: comparison.measure(m.plan, m.visits, m.folder), 168),
     "fan-out": Measurement(lambda m: fanout.measure(m.visits, m.folder), 95),
-    "edge": Measurement(lambda m: edge.measure(m.plan), 90),
+    "edge": Measurement(lambda m: edge.measure(m.plan), 130),
     "door": Measurement(lambda m: door.measure(m.plan), 38),
     "profile": Measurement(lambda m: profile.measure(m.plan, m.folder), 28),
     "counting": Measurement(lambda m: counting.measure(m.visits), 56),
     "import": Measurement(lambda m: imports.measure(m.folder, m.visits), 28),
-    "walls": Measurement(lambda m: walls.measure(m.plan, m.visits), 110),
-    "growth": Measurement(lambda m: growth.measure(m.visits, m.folder), 118),
+    "walls": Measurement(lambda m: walls.measure(m.plan, m.visits), 90),
+    "growth": Measurement(lambda m: growth.measure(m.visits, m.folder), 98),
     "extension": Measurement(lambda m: extension.measure(), 47),
     "cluster": Measurement(lambda m: cluster.measure(), 32),
 }
