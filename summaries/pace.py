@@ -12,7 +12,7 @@ AGES = ((0, 0.03), (1_000, 0.08), (12_500, 0.08), (25_000, 0.5))
 SHORTEST = 0.03  # seconds between two rounds that tell how many come
 BATCH = 2000  # hits; one apply of so many keeps Redis busy for about 35 ms
 LARGEST = 12_000  # hits of a batch; three are in memory, and more have no room in a processor's caches
-SECONDS = 0.08  # that one apply may keep Redis busy: so long a hit at the door may wait for it
+SECONDS = 0.15  # that one apply may take, half of it other work of Redis: so long a hit at the door may wait
 
 
 def age(per_second: float) -> float:
